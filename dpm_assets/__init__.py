@@ -1,0 +1,1 @@
+"""A PostgreSQL trades warehouse for the Daily Profit Model of proprietary-trading firms, operated by Dagster."""

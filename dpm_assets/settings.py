@@ -1,0 +1,58 @@
+"""Every setting of the warehouse, read from `DPM_*` environment variables. Secrets are `SecretStr` and never printed."""
+
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dpm_assets.errors import DpmError
+
+
+def project_dir() -> Path:
+    """The checkout this package stands in, or, for an installed wheel, the current folder."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "workspace.yaml").is_file() else Path.cwd()
+
+
+def sql_dir() -> Path:
+    """The folder of SQL files: inside the package when installed from a wheel, beside it in a checkout."""
+    packaged = Path(__file__).resolve().parent / "sql"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "sql"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="DPM_", env_ignore_empty=True)
+
+    home: Path = Field(default_factory=lambda: project_dir() / ".dpm", description="State: server, logs, Dagster home.")
+    database_url: SecretStr | None = Field(None, description="postgresql:// URL of your own server; unset: embedded.")
+    port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1.")
+    landing: Path = Field(
+        default_factory=lambda: project_dir() / "landing", description="Landing folder, one subfolder a feed."
+    )
+    first_month: date = Field(date(2020, 1, 1), description="First month of the warehouse, YYYY-MM.")
+    months_ahead: int = Field(3, ge=1, le=120, description="Monthly partitions kept ready after the current month.")
+    pg_bin: Path | None = Field(None, description="Folder of PostgreSQL binaries for the embedded server.")
+    correction_days: int = Field(45, ge=0, description="How far either side a correction looks for the trade's old date.")
+
+    @field_validator("first_month", mode="before")
+    @classmethod
+    def _month(cls, value: object) -> object:
+        return f"{value}-01" if isinstance(value, str) and len(value) == 7 else value
+
+    @field_validator("home", "landing", "pg_bin")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().resolve() if value else None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process. Raises DpmError naming the variable when one cannot be read."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "DPM_" + str(first["loc"][0]).upper()
+        raise DpmError(f"The setting {name} cannot be used: {first['msg']}. Correct it or unset it.") from None

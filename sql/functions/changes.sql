@@ -1,0 +1,135 @@
+-- Who writes the change log: statement triggers with transition tables, on raw_trades_closed, on every leaf of it (a
+-- statement on a leaf does not fire the parent's), and on the other inputs of the views.
+-- Invariant: the log is written in the transaction of the change; the triggers are ENABLE ALWAYS and SECURITY DEFINER, so
+-- that no writer needs a privilege on the log or can pass it by; they never NOTIFY (that would forbid PREPARE TRANSACTION).
+
+create or replace function prop_trading_model.log_changed_account_days() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into prop_trading_model.changed_account_days (account_id, trade_date)
+        select distinct account_id, trade_date from new_rows;
+    elsif tg_op = 'DELETE' then
+        insert into prop_trading_model.changed_account_days (account_id, trade_date)
+        select distinct account_id, trade_date from old_rows;
+    else
+        insert into prop_trading_model.changed_account_days (account_id, trade_date)
+        select account_id, trade_date from old_rows
+        union
+        select account_id, trade_date from new_rows;
+    end if;
+    return null;
+end
+$$;
+
+-- TRUNCATE shows no rows: the months of the table that it emptied are marked whole. On the parent it fires once for the
+-- parent and once for each leaf; the leaf's bounds say which month.
+create or replace function prop_trading_model.log_truncated_months() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform prop_trading_model.mark_months(bounds.lower, bounds.upper, 'truncate')
+    from prop_trading_model.leaf_bounds(tg_relid) as bounds;
+    return null;
+end
+$$;
+
+create or replace function prop_trading_model.log_changed_input() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into prop_trading_model.changed_inputs (input) values (tg_argv[0]);
+    return null;
+end
+$$;
+
+-- The days that a table of trades can hold, [lower, upper), read from its partition bound; infinite where the bound is
+-- open, and for a table that is no leaf.
+create or replace function prop_trading_model.leaf_bounds(leaf oid) returns table (lower date, upper date)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        coalesce(substring(bound from 'FROM \(''([^'']+)''\)')::date, '-infinity'),
+        coalesce(substring(bound from 'TO \(''([^'']+)''\)')::date, 'infinity')
+    from (select pg_get_expr(relpartbound, oid) as bound from pg_class where oid = leaf) as c
+$$;
+
+-- Marks every month of [lower, upper) to be recomputed whole; of an open range, those months that hold rollups or trades.
+create or replace function prop_trading_model.mark_months(lower date, upper date, reason text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if isfinite(lower) and isfinite(upper) then
+        insert into prop_trading_model.changed_months (month, reason)
+        select m::date, mark_months.reason
+        from generate_series(date_trunc('month', lower::timestamp), upper::timestamp - interval '1 day', interval '1 month') as m;
+    else
+        insert into prop_trading_model.changed_months (month, reason)
+        select distinct date_trunc('month', trade_date)::date, mark_months.reason
+        from (
+            select trade_date from prop_trading_model.rollup_market_day
+            union
+            select trade_date from prop_trading_model.rollup_account_symbol_day
+            union
+            select trade_date from prop_trading_model.raw_trades_closed
+        ) as days
+        where trade_date >= mark_months.lower and trade_date < mark_months.upper;
+    end if;
+end
+$$;
+
+-- Gives a table the four triggers that keep the change log; those that are there and enabled stay untouched.
+create or replace function prop_trading_model.create_change_triggers(tbl regclass) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    wanted record;
+begin
+    for wanted in
+        select * from (values
+            ('log_insert', 'after insert on %s referencing new table as new_rows', 'log_changed_account_days'),
+            ('log_update', 'after update on %s referencing old table as old_rows new table as new_rows', 'log_changed_account_days'),
+            ('log_delete', 'after delete on %s referencing old table as old_rows', 'log_changed_account_days'),
+            ('log_truncate', 'after truncate on %s', 'log_truncated_months')
+        ) as triggers (name, event, function)
+        where not exists (
+            select from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
+            where t.tgrelid = tbl and t.tgname = triggers.name and t.tgenabled = 'A' and p.proname = triggers.function
+        )
+    loop
+        execute format(
+            'create or replace trigger %I ' || wanted.event || ' for each statement execute function prop_trading_model.%I()',
+            wanted.name, tbl, wanted.function
+        );
+        execute format('alter table %s enable always trigger %I', tbl, wanted.name);
+    end loop;
+end
+$$;
+
+-- The same for an input of the views that is no table of trades: any statement on it raises its generation.
+create or replace function prop_trading_model.create_input_trigger(tbl regclass, input text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from pg_trigger where tgrelid = tbl and tgname = 'log_input' and tgenabled = 'A') then
+        execute format(
+            'create or replace trigger log_input after insert or update or delete or truncate on %s'
+            ' for each statement execute function prop_trading_model.log_changed_input(%L)', tbl, input
+        );
+        execute format('alter table %s enable always trigger log_input', tbl);
+    end if;
+end
+$$;
+
+select prop_trading_model.create_change_triggers('prop_trading_model.raw_trades_closed');
+select prop_trading_model.create_input_trigger('prop_trading_model.raw_accounts_data', 'accounts');
+select prop_trading_model.create_input_trigger('prop_trading_model.raw_plans_data', 'plans');
+select prop_trading_model.create_input_trigger('prop_trading_model.raw_regimes_daily', 'regimes');

@@ -1,0 +1,227 @@
+-- The refresh: takes what changed, recomputes exactly that, refreshes the views whose inputs moved.
+-- Invariant: the refresh lock is held before any snapshot that a recomputation uses; keys are taken (deleted) before the
+-- raw rows are read, in the same transaction, under READ COMMITTED. A writer that commits in between still has its keys in
+-- the log, so they are recomputed once more and never missed, at any interleaving and after any kill.
+
+-- The refresh lock, to the end of the transaction. Refuses the isolation levels whose snapshot may be older than the lock.
+create or replace function prop_trading_model.lock_refresh() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        raise exception 'a refresh cannot run at isolation level %: its snapshot could be older than the refresh lock',
+            upper(current_setting('transaction_isolation'))
+            using errcode = 'active_sql_transaction', hint = 'Call it under READ COMMITTED.';
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.refresh', 0));
+end
+$$;
+
+-- Takes up to max_keys changed account-days into refresh_keys (of these months only, if given); returns how many rows of
+-- the log it took. What lies in cold months stays in the log.
+create or replace function prop_trading_model.take_keys(max_keys bigint, only_months date[] default null) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    taken bigint;
+begin
+    truncate prop_trading_model.refresh_keys;
+    with chosen as (
+        select ctid from prop_trading_model.changed_account_days as c
+        where (only_months is null or date_trunc('month', c.trade_date)::date = any (only_months))
+            and not exists (
+                select from prop_trading_model.month_state as s
+                where s.state <> 'hot' and s.month = date_trunc('month', c.trade_date)::date
+            )
+        limit max_keys
+    ),
+    taken_rows as (
+        delete from prop_trading_model.changed_account_days as c
+        using chosen where c.ctid = chosen.ctid
+        returning c.account_id, c.trade_date
+    ),
+    kept as (
+        insert into prop_trading_model.refresh_keys (account_id, trade_date)
+        select distinct account_id, trade_date from taken_rows
+    )
+    select count(*) into taken from taken_rows;
+    analyze prop_trading_model.refresh_keys;
+    return taken;
+end
+$$;
+
+-- Counts one more generation of an input: whatever view was made from an earlier one is stale from now on.
+create or replace function prop_trading_model.advance_input(moved text) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    update prop_trading_model.input_generations
+    set generation = generation + 1, changed_at = clock_timestamp()
+    where input = moved
+$$;
+
+-- Brings every rollup up to date for the account-days in refresh_keys; returns the rows written or removed.
+create or replace function prop_trading_model.refresh_rollups_of_keys() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    written bigint;
+    days date[] := array(select distinct trade_date from prop_trading_model.refresh_keys);
+    touched date;
+begin
+    for touched in select distinct date_trunc('month', day)::date from unnest(days) as day loop
+        perform prop_trading_model.create_rollup_month(touched);
+    end loop;
+    written := prop_trading_model.refresh_account_symbol_day();
+    written := written + prop_trading_model.refresh_market_day(days);
+    written := written + prop_trading_model.refresh_symbol_day(days);
+    written := written + prop_trading_model.refresh_account_month();
+    written := written + prop_trading_model.refresh_account();
+    written := written + prop_trading_model.refresh_account_symbol();
+    return written;
+end
+$$;
+
+-- Recomputes a whole month of every rollup, and the lives of the accounts whose month differed (of all of the month's
+-- accounts with every_account, which is what a month that was marked needs). Returns the rows written or removed.
+create or replace function prop_trading_model.rebuild_rollups_of_month(wanted date, every_account boolean) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    written bigint;
+    next_month date := wanted + interval '1 month';
+    days date[];
+begin
+    truncate prop_trading_model.refresh_keys;
+    perform prop_trading_model.create_rollup_month(wanted);
+    days := array(
+        select trade_date from prop_trading_model.rollup_market_day where trade_date >= wanted and trade_date < next_month
+        union select trade_date from prop_trading_model.rollup_symbol_day where trade_date >= wanted and trade_date < next_month
+    );
+    written := prop_trading_model.rebuild_account_symbol_day(wanted);
+    if not every_account and exists (select from prop_trading_model.refresh_keys) then
+        written := written + prop_trading_model.refresh_account_month()
+            + prop_trading_model.refresh_account() + prop_trading_model.refresh_account_symbol();
+    end if;
+
+    truncate prop_trading_model.refresh_keys;
+    insert into prop_trading_model.refresh_keys (account_id, trade_date)
+    select account_id, wanted from prop_trading_model.rollup_account_symbol_day
+    where trade_date >= wanted and trade_date < next_month
+    union
+    select account_id, wanted from prop_trading_model.rollup_account_month where month = wanted;
+    analyze prop_trading_model.refresh_keys;
+    written := written + prop_trading_model.refresh_account_month();
+    if every_account then
+        written := written + prop_trading_model.refresh_account() + prop_trading_model.refresh_account_symbol();
+    end if;
+
+    days := days || array(
+        select distinct trade_date from prop_trading_model.rollup_account_symbol_day
+        where trade_date >= wanted and trade_date < next_month
+    );
+    return written + prop_trading_model.refresh_market_day(days) + prop_trading_model.refresh_symbol_day(days);
+end
+$$;
+
+-- Makes the rollup leaf of a month that has none: of a month whose trades' leaf somebody else made.
+create or replace function prop_trading_model.create_rollup_month(wanted date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if to_regclass('prop_trading_model.rollup_account_symbol_day_' || to_char(wanted, 'YYYY_MM')) is null then
+        perform prop_trading_model.create_leaf(
+            'prop_trading_model.rollup_account_symbol_day', 'rollup_account_symbol_day_' || to_char(wanted, 'YYYY_MM'),
+            wanted, (wanted + interval '1 month')::date
+        );
+    end if;
+end
+$$;
+
+-- One bite of what is pending: a marked month, or else up to max_keys account-days (of these months only, if given).
+-- Returns what it took; 0 and 0 when nothing is left. One bite is one transaction's worth of work.
+create or replace function prop_trading_model.refresh_bite(
+    max_keys bigint default 200000, only_months date[] default null, run_key text default null,
+    out keys_taken bigint, out months_taken bigint, out months date[], out rows_written bigint
+)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    marked date;
+    began timestamptz;
+begin
+    perform prop_trading_model.lock_refresh();
+    began := clock_timestamp();
+    keys_taken := 0;
+    months_taken := 0;
+    months := '{}';
+    rows_written := 0;
+    perform prop_trading_model.compare_leaves();
+    select month into marked from prop_trading_model.changed_months as m
+    where (only_months is null or m.month = any (only_months))
+        and not exists (select from prop_trading_model.month_state as s where s.state <> 'hot' and s.month = m.month)
+    order by month limit 1;
+    if found then
+        delete from prop_trading_model.changed_months where month = marked;
+        months_taken := 1;
+        months := array[marked];
+        rows_written := prop_trading_model.rebuild_rollups_of_month(marked, true);
+    else
+        keys_taken := prop_trading_model.take_keys(max_keys, only_months);
+        if keys_taken = 0 then
+            return;
+        end if;
+        months := array(
+            select distinct date_trunc('month', trade_date)::date from prop_trading_model.refresh_keys order by 1
+        );
+        rows_written := prop_trading_model.refresh_rollups_of_keys();
+    end if;
+    if rows_written > 0 then
+        perform prop_trading_model.advance_input('trades');
+    end if;
+    insert into prop_trading_model.refresh_log (kind, month, keys_taken, months, rows_written, run_key, started_at)
+    values (
+        case when months_taken > 0 then 'month' else 'keys' end, marked, refresh_bite.keys_taken, refresh_bite.months,
+        refresh_bite.rows_written, refresh_bite.run_key, began
+    );
+end
+$$;
+
+-- Recomputes a month of every rollup from the raw trades, whatever the log says; a cold month is refused. With a run_key
+-- the month is noted as done for that run. Returns the rows that differed.
+create or replace function prop_trading_model.rebuild_month(wanted date, run_key text default null) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    first_day date := date_trunc('month', wanted);
+    began timestamptz;
+    marked boolean;
+    taken bigint;
+    written bigint;
+begin
+    perform prop_trading_model.lock_refresh();
+    began := clock_timestamp();
+    if exists (select from prop_trading_model.month_state where month = first_day and state <> 'hot') then
+        raise exception 'the month % is not hot: its trades are in an archive, its rollups stay as they are',
+            to_char(first_day, 'YYYY-MM') using hint = 'Restore the month, then rebuild it.';
+    end if;
+    perform prop_trading_model.compare_leaves();
+    delete from prop_trading_model.changed_months where month = first_day;
+    marked := found;
+    taken := prop_trading_model.take_keys(9223372036854775807, array[first_day]);
+    written := prop_trading_model.rebuild_rollups_of_month(first_day, marked or taken > 0);
+    if written > 0 then
+        perform prop_trading_model.advance_input('trades');
+    end if;
+    insert into prop_trading_model.refresh_log (kind, month, keys_taken, months, rows_written, run_key, started_at)
+    values ('month', first_day, taken, array[first_day], written, rebuild_month.run_key, began);
+    return written;
+end
+$$;

@@ -1,0 +1,184 @@
+-- The views' part of the refresh, and the calls that people make.
+
+-- The generation that each input has now. The trailing windows' end counts as an input: it moves at midnight.
+create or replace function prop_trading_model.current_generations() returns table (input text, generation bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select input, generation from prop_trading_model.input_generations
+    union all
+    select 'as_of', coalesce(prop_trading_model.as_of_date() - date '2000-01-01', -1)::bigint
+$$;
+
+-- The views that were made from an older generation of one of their inputs than there is now.
+create or replace function prop_trading_model.stale_views() returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select distinct v.view_name
+    from prop_trading_model.view_inputs as v join prop_trading_model.current_generations() as g using (input)
+    where v.made_from is distinct from g.generation
+    order by 1
+$$;
+
+-- Refreshes those of the stale views that are asked for (null: all), CONCURRENTLY, so that no reader waits; returns them.
+create or replace function prop_trading_model.refresh_views(only_views text[] default null, run_key text default null)
+returns text[]
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    stale text;
+    refreshed text[] := '{}';
+    began timestamptz;
+    moved text;
+begin
+    perform prop_trading_model.lock_refresh();
+    began := clock_timestamp();
+    for moved in
+        with taken as (delete from prop_trading_model.changed_inputs returning input) select distinct input from taken
+    loop
+        perform prop_trading_model.advance_input(moved);
+    end loop;
+    for stale in select prop_trading_model.stale_views() loop
+        continue when only_views is not null and stale <> all (only_views);
+        execute format('refresh materialized view concurrently prop_trading_model.%I', stale);
+        update prop_trading_model.view_inputs as v set made_from = g.generation
+        from prop_trading_model.current_generations() as g
+        where v.view_name = stale and g.input = v.input;
+        refreshed := refreshed || stale;
+    end loop;
+    if cardinality(refreshed) > 0 then
+        insert into prop_trading_model.refresh_log (kind, views, run_key, started_at)
+        values ('views', refreshed, refresh_views.run_key, began);
+    end if;
+    return refreshed;
+end
+$$;
+
+-- Recomputes what spans months (rollup_account, rollup_account_symbol) for every account: the last step of a rebuild.
+create or replace function prop_trading_model.rebuild_totals(run_key text default null) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    began timestamptz;
+    written bigint;
+begin
+    perform prop_trading_model.lock_refresh();
+    began := clock_timestamp();
+    truncate prop_trading_model.refresh_keys;
+    insert into prop_trading_model.refresh_keys (account_id, trade_date)
+    select account_id, date '2000-01-01' from prop_trading_model.rollup_account_month
+    union select account_id, date '2000-01-01' from prop_trading_model.rollup_account
+    union select account_id, date '2000-01-01' from prop_trading_model.rollup_account_symbol;
+    analyze prop_trading_model.refresh_keys;
+    written := prop_trading_model.refresh_account() + prop_trading_model.refresh_account_symbol();
+    if written > 0 then
+        perform prop_trading_model.advance_input('trades');
+    end if;
+    insert into prop_trading_model.refresh_log (kind, rows_written, run_key, started_at)
+    values ('totals', written, rebuild_totals.run_key, began);
+    return written;
+end
+$$;
+
+-- What has not been refreshed yet: account-days, months, other inputs that moved, views that are stale, and since when.
+create or replace function prop_trading_model.pending_changes(
+    out keys bigint, out months date[], out inputs text[], out views text[], out oldest timestamptz, out age_seconds numeric
+)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    select count(*), coalesce(array_agg(distinct date_trunc('month', trade_date)::date), '{}'), min(changed_at)
+    into keys, months, oldest
+    from (
+        select account_id, trade_date, min(changed_at) as changed_at
+        from prop_trading_model.changed_account_days group by account_id, trade_date
+    ) as distinct_keys;
+    select coalesce(array_agg(distinct m order by m), '{}') into months from (
+        select unnest(months) union select month from prop_trading_model.changed_months
+        union
+        select date_trunc('month', leaves.lower)::date from prop_trading_model.changed_leaves() as leaves
+        where isfinite(leaves.lower)
+    ) as all_months (m);
+    select coalesce(array_agg(distinct input), '{}'), least(oldest, min(changed_at)) into inputs, oldest
+    from prop_trading_model.changed_inputs;
+    select least(oldest, min(changed_at)) into oldest from prop_trading_model.changed_months;
+    views := array(
+        select prop_trading_model.stale_views()
+        union
+        select v.view_name from prop_trading_model.view_inputs as v
+        where v.input = any (inputs) or (v.input = 'trades' and cardinality(months) > 0)
+        order by 1
+    );
+    if oldest is null and cardinality(views) > 0 then
+        select min(g.changed_at) into oldest
+        from prop_trading_model.input_generations as g join prop_trading_model.view_inputs as v using (input)
+        where v.made_from is distinct from g.generation;
+    end if;
+    age_seconds := round(extract(epoch from clock_timestamp() - oldest), 3);
+end
+$$;
+
+-- Brings rollups and views up to date in one transaction: up to max_keys rows of the log (a day's load is one call).
+-- Returns what it did and how much remains; call it again, or call refresh_warehouse(), while something does.
+create or replace function prop_trading_model.refresh_materialized_views(
+    max_keys bigint default 1000000, only_months date[] default null, only_views text[] default null,
+    out keys_taken bigint, out months date[], out rows_written bigint, out views text[], out keys_remaining bigint,
+    out seconds numeric
+)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    began timestamptz;
+    bite record;
+begin
+    perform prop_trading_model.lock_refresh();
+    began := clock_timestamp();
+    keys_taken := 0;
+    months := '{}';
+    rows_written := 0;
+    loop
+        bite := prop_trading_model.refresh_bite(greatest(max_keys - keys_taken, 0), only_months);
+        exit when bite.keys_taken + bite.months_taken = 0;
+        keys_taken := keys_taken + bite.keys_taken;
+        rows_written := rows_written + bite.rows_written;
+        months := array(select distinct m from unnest(months || bite.months) as m order by m);
+    end loop;
+    views := prop_trading_model.refresh_views(only_views);
+    select count(*) into keys_remaining from prop_trading_model.changed_account_days;
+    seconds := round(extract(epoch from clock_timestamp() - began), 3);
+    if rows_written > 0 or cardinality(views) > 0 then
+        insert into prop_trading_model.pipeline_execution_log (
+            pipeline_stage, execution_date, start_time, end_time, status, records_processed, execution_details
+        )
+        values (
+            'refresh_materialized_views', prop_trading_model.utc_today(), began at time zone 'utc',
+            clock_timestamp() at time zone 'utc', 'success', least(rows_written, 2147483647),
+            jsonb_build_object('keys_taken', keys_taken, 'months', months, 'views', views, 'keys_remaining', keys_remaining)
+        );
+    end if;
+end
+$$;
+
+-- The same, committing between bites until nothing is left, so that memory and transactions stay bounded whatever the
+-- backlog. Call it outside a transaction block. A procedure that commits cannot have SET or SECURITY DEFINER: it names
+-- everything in full, and what it calls does the work.
+create or replace procedure prop_trading_model.refresh_warehouse(max_keys bigint default 200000)
+language plpgsql
+as $$
+declare
+    bite record;
+begin
+    loop
+        bite := prop_trading_model.refresh_bite(max_keys);
+        commit;
+        exit when bite.keys_taken + bite.months_taken = 0;
+    end loop;
+    perform prop_trading_model.refresh_materialized_views(max_keys);
+    commit;
+end
+$$;

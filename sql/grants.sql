@@ -1,0 +1,49 @@
+-- Who may do what. Invariant: the loader writes raw rows and cannot change a table; the refresher only calls the refresh;
+-- the reader only reads; PUBLIC may call what people call by hand and nothing else.
+
+revoke execute on all routines in schema prop_trading_model from public;
+
+do $$
+declare
+    -- Formulas and dates: harmless, and needed by whoever reads a view.
+    for_readers text[] := array[
+        'utc_today()', 'as_of_date()', 'rate(numeric, numeric)', 'sample_stddev(bigint, numeric, numeric)',
+        'quantile(numeric[], numeric)', 'pending_changes()', 'stale_views()', 'current_generations()',
+        'analyze_partitions(boolean)', 'leaf_bounds(oid)', 'trade_leaves()', 'changed_leaves()'
+    ];
+    for_loaders text[] := array[
+        'create_monthly_partitions(integer)', 'create_yearly_partitions(integer)', 'ensure_trade_months(date[])',
+        'ensure_metrics_years(integer[])'
+    ];
+    for_refreshers text[] := array[
+        'refresh_bite(bigint, date[], text)', 'rebuild_month(date, text)', 'rebuild_totals(text)',
+        'refresh_views(text[], text)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)'
+    ];
+    wanted text;
+begin
+    if not exists (select from pg_roles where rolname = 'dpm_reader') then
+        return;
+    end if;
+    grant usage on schema prop_trading_model to dpm_reader, dpm_loader, dpm_refresher;
+    grant select on all tables in schema prop_trading_model to dpm_reader, dpm_loader, dpm_refresher;
+    grant insert, update, delete on
+        prop_trading_model.raw_trades_closed, prop_trading_model.raw_trades_open, prop_trading_model.raw_metrics_daily,
+        prop_trading_model.raw_metrics_hourly, prop_trading_model.raw_metrics_alltime, prop_trading_model.raw_accounts_data,
+        prop_trading_model.raw_plans_data, prop_trading_model.raw_regimes_daily,
+        prop_trading_model.load_batches, prop_trading_model.load_rejects, prop_trading_model.load_corrections,
+        prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log
+        to dpm_loader;
+    grant usage on all sequences in schema prop_trading_model to dpm_loader;
+    grant insert on prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log to dpm_refresher;
+    grant usage on sequence prop_trading_model.pipeline_execution_log_id_seq to dpm_refresher;
+    foreach wanted in array for_readers || for_loaders || for_refreshers loop
+        if wanted = any (for_readers) then
+            execute format('grant execute on routine prop_trading_model.%s to dpm_reader, dpm_loader, dpm_refresher', wanted);
+        elsif wanted = any (for_loaders) then
+            execute format('grant execute on routine prop_trading_model.%s to dpm_loader', wanted);
+        else
+            execute format('grant execute on routine prop_trading_model.%s to dpm_refresher', wanted);
+        end if;
+    end loop;
+end
+$$;

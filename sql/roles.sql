@@ -1,0 +1,53 @@
+-- The schema and the roles that work on it. From here on everything is made as dpm_owner.
+-- Invariant: dpm_owner owns all and cannot log in; nobody is a superuser. Where the login may not create roles (managed
+-- services), the roles are left out and the login itself owns everything.
+
+do $$
+declare
+    wanted text;
+begin
+    foreach wanted in array array['dpm_owner', 'dpm_loader', 'dpm_refresher', 'dpm_reader'] loop
+        if not exists (select from pg_roles where rolname = wanted)
+            and (select rolcreaterole or rolsuper from pg_roles where rolname = current_user)
+        then
+            begin
+                execute format('create role %I nologin', wanted);
+            exception when duplicate_object or unique_violation then
+                null;  -- another database of this server was set up at the same moment
+            end;
+        end if;
+    end loop;
+    if exists (select from pg_roles where rolname = 'dpm_owner') and not pg_has_role(current_user, 'dpm_owner', 'member') then
+        begin
+            execute format('grant dpm_owner to %I', current_user);
+        exception when insufficient_privilege then
+            raise notice 'this login may not act as dpm_owner: what is made now belongs to %', current_user;
+        end;
+    end if;
+end
+$$;
+
+do $$
+begin
+    if not exists (select from pg_namespace where nspname = 'prop_trading_model') then
+        create schema prop_trading_model;
+        if exists (select from pg_roles where rolname = 'dpm_owner' and pg_has_role(oid, 'member')) then
+            alter schema prop_trading_model owner to dpm_owner;
+        end if;
+    end if;
+    -- Unqualified names and naive times mean the same in every new session, whoever opens it.
+    begin
+        execute format('alter database %I set search_path = prop_trading_model, public', current_database());
+        execute format('alter database %I set timezone = ''UTC''', current_database());
+    exception when insufficient_privilege then
+        raise notice 'the database belongs to somebody else: ask them to set its search_path to prop_trading_model, public'
+            ' and its timezone to UTC';
+    end;
+end
+$$;
+
+set timezone = 'UTC';
+
+select set_config('role', r.rolname::text, false)
+from pg_roles as r join pg_namespace as n on n.nspname = 'prop_trading_model' and n.nspowner = r.oid
+where pg_has_role(r.oid, 'member') and r.rolname <> current_user;

@@ -1,0 +1,38 @@
+-- The production schema in one go: psql -f sql/schema.sql. Applying it again changes nothing.
+-- It makes a working database: tables, partitions for the running month and the three after it, rollups, empty views.
+
+set client_min_messages = warning;
+\ir roles.sql
+\ir tables/raw_trades_closed.sql
+\ir tables/raw_trades_open.sql
+\ir tables/raw_metrics.sql
+\ir tables/raw_accounts.sql
+\ir tables/raw_regimes_daily.sql
+\ir tables/model_tables.sql
+\ir tables/pipeline_log.sql
+\ir tables/loads.sql
+\ir tables/changes.sql
+\ir tables/rollups.sql
+\ir functions/calendar.sql
+\ir functions/measures.sql
+\ir functions/changes.sql
+\ir functions/partitions.sql
+\ir functions/catalogue.sql
+\ir functions/loads.sql
+\ir functions/rollup_account_symbol_day.sql
+\ir functions/rollup_market.sql
+\ir functions/rollup_account.sql
+\ir functions/refresh.sql
+\ir functions/refresh_views.sql
+\ir functions/analyze_partitions.sql
+\ir views/latest.sql
+\ir views/mv_daily_trading_stats.sql
+\ir views/mv_symbol_performance.sql
+\ir views/mv_account_performance_summary.sql
+\ir views/mv_account_trading_patterns.sql
+\ir views/mv_market_regime_performance.sql
+\ir grants.sql
+select count(*) from prop_trading_model.create_monthly_partitions();
+select count(*) from prop_trading_model.create_yearly_partitions();
+reset role;
+reset client_min_messages;

@@ -1,0 +1,122 @@
+-- The rollups: what the views are made from, kept equal to a recomputation from raw_trades_closed by the refresh.
+-- Invariant: every measure is exact (integers and numeric sums); none is rounded, so all of them can be merged.
+
+-- One row an account, day and symbol; the symbol key is coalesce(std_symbol, symbol, '').
+create table if not exists prop_trading_model.rollup_account_symbol_day (
+    account_id varchar(255) not null,
+    trade_date date not null,
+    symbol_key varchar(50) not null,
+    trades bigint not null,
+    wins bigint not null,
+    losses bigint not null,
+    gross_profit numeric not null,
+    gross_loss numeric not null,
+    net numeric not null,
+    profits bigint not null,
+    profit_squares numeric not null,
+    profit_max numeric,
+    profit_min numeric,
+    lots numeric not null,
+    lots_counted bigint not null,
+    lots_squares numeric not null,
+    volume numeric not null,
+    volumes bigint not null,
+    duration_us numeric not null,
+    durations bigint not null,
+    buys bigint not null,
+    stop_losses bigint not null,
+    take_profits bigint not null,
+    primary key (account_id, trade_date, symbol_key)
+) partition by range (trade_date);
+create index if not exists rollup_account_symbol_day_trade_date
+    on prop_trading_model.rollup_account_symbol_day (trade_date);
+
+-- One row an account and month. Drawdown is kept in a form that merges: of the cumulative daily net within the month its
+-- highest and lowest point, and the largest fall from an earlier point to a later one.
+create table if not exists prop_trading_model.rollup_account_month (
+    account_id varchar(255) not null,
+    month date not null,
+    trades bigint not null,
+    wins bigint not null,
+    losses bigint not null,
+    gross_profit numeric not null,
+    gross_loss numeric not null,
+    net numeric not null,
+    net_squares numeric not null,
+    active_days bigint not null,
+    highest numeric not null,
+    lowest numeric not null,
+    largest_fall numeric not null,
+    first_trade_date date not null,
+    last_trade_date date not null,
+    primary key (account_id, month)
+);
+
+-- One row an account, over its whole life; login is its newest trade's.
+create table if not exists prop_trading_model.rollup_account (
+    account_id varchar(255) primary key,
+    login varchar(255),
+    trades bigint not null,
+    wins bigint not null,
+    losses bigint not null,
+    gross_profit numeric not null,
+    gross_loss numeric not null,
+    net numeric not null,
+    net_squares numeric not null,
+    active_days bigint not null,
+    max_drawdown numeric not null,
+    first_trade_date date not null,
+    last_trade_date date not null
+);
+
+-- One row an account and symbol, over its whole life: who trades what, and until when.
+create table if not exists prop_trading_model.rollup_account_symbol (
+    account_id varchar(255) not null,
+    symbol_key varchar(50) not null,
+    active_days bigint not null,
+    last_trade_date date not null,
+    primary key (account_id, symbol_key)
+);
+
+-- One row a date. Quantiles do not merge, so they are kept here, over account-day net.
+create table if not exists prop_trading_model.rollup_market_day (
+    trade_date date primary key,
+    accounts bigint not null,
+    profitable_accounts bigint not null,
+    losing_accounts bigint not null,
+    trades bigint not null,
+    wins bigint not null,
+    losses bigint not null,
+    gross_profit numeric not null,
+    gross_loss numeric not null,
+    net numeric not null,
+    net_squares numeric not null,
+    net_max numeric not null,
+    net_min numeric not null,
+    net_q1 numeric not null,
+    net_median numeric not null,
+    net_q3 numeric not null,
+    volume numeric not null,
+    lots numeric not null
+);
+
+-- One row a date and symbol key.
+create table if not exists prop_trading_model.rollup_symbol_day (
+    trade_date date not null,
+    symbol_key varchar(50) not null,
+    trades bigint not null,
+    wins bigint not null,
+    losses bigint not null,
+    gross_profit numeric not null,
+    gross_loss numeric not null,
+    net numeric not null,
+    profits bigint not null,
+    profit_squares numeric not null,
+    profit_max numeric,
+    profit_min numeric,
+    volume numeric not null,
+    lots numeric not null,
+    duration_us numeric not null,
+    durations bigint not null,
+    primary key (trade_date, symbol_key)
+);
