@@ -1,0 +1,57 @@
+"""Everything of the asset graph, wired together."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from dpm_assets.loads import assets as load_assets
+from dpm_assets.loads import sensors as load_sensors
+from dpm_assets.partitions import assets as partition_assets
+from dpm_assets.partitions import schedules as partition_schedules
+from dpm_assets.refresh import assets as refresh_assets
+from dpm_assets.refresh import checks as refresh_checks
+from dpm_assets.refresh import jobs as refresh_jobs
+from dpm_assets.refresh import schedules as refresh_schedules
+from dpm_assets.refresh import sensors as refresh_sensors
+from dpm_assets.schema import assets as schema_assets
+from dpm_assets.warehouse import Warehouse
+
+OWNERS = ["team:data-engineering"]
+
+# Each policy follows the schedule that keeps its assets: the schema and the partitions daily, the views hourly.
+DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=49), warn_window=timedelta(hours=26))
+HOURLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(minutes=75))
+FRESHNESS = {"schema": DAILY, "partitions": DAILY, "rollups": HOURLY, "views": HOURLY}
+
+
+def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
+    policy = FRESHNESS.get(spec.group_name or "")
+    return spec.replace_attributes(owners=OWNERS, **({"freshness_policy": policy} if policy else {}))
+
+
+defs = dg.Definitions(
+    assets=[
+        *dg.load_assets_from_modules([schema_assets, partition_assets, load_assets, refresh_assets]),
+    ],
+    asset_checks=refresh_checks.CHECKS,
+    jobs=[
+        refresh_jobs.refresh_job,
+        load_assets.load_landing,
+        partition_schedules.create_partitions,
+        partition_schedules.create_metrics_partitions,
+        partition_schedules.check_schema,
+        *refresh_checks.JOBS,
+    ],
+    schedules=[
+        partition_schedules.monthly_rollover,
+        partition_schedules.daily_partition_repair,
+        partition_schedules.daily_metrics_partition_repair,
+        partition_schedules.daily_schema_check,
+        refresh_schedules.hourly_refresh,
+        *refresh_checks.SCHEDULES,
+    ],
+    sensors=[load_sensors.landing_sensor, refresh_sensors.trade_changes_sensor],
+    resources={"warehouse": Warehouse()},
+    # A run is a process of its own already; a process for each step would double the time to a refreshed view.
+    executor=dg.in_process_executor,
+).map_asset_specs(func=_with_policy)

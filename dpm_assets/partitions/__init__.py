@@ -1,0 +1,1 @@
+"""Monthly partitions of the trades and yearly ones of the metrics."""

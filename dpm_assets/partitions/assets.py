@@ -1,0 +1,57 @@
+"""The assets `trade_partitions` (monthly) and `metrics_partitions` (yearly)."""
+
+import dagster as dg
+
+from dpm_assets.months import MONTHS_AHEAD, YEARS, key_of, months_of
+from dpm_assets.partitions.create import Partition, ensure_months, ensure_years, partitions
+from dpm_assets.warehouse import Warehouse
+
+
+@dg.asset(
+    group_name="partitions",
+    kinds={"postgres"},
+    deps=["database_schema"],
+    partitions_def=MONTHS_AHEAD,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    description=(
+        "The monthly leaves of raw_trades_closed, with indexes, privileges and the triggers of the change log, and the "
+        "rollup's leaf of the month. Making one that is there changes nothing; readers and writers never wait for it."
+    ),
+    metadata={"dagster/table_name": "prop_trading_model.raw_trades_closed"},
+)
+def trade_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    months = months_of(context)
+    made = ensure_months(warehouse.db, months)
+    there = partitions(warehouse.db, "raw_trades_closed")
+    for leaf in there:
+        if leaf.lower in months:
+            context.add_asset_metadata(_metadata(leaf, leaf.lower in made), partition_key=key_of(leaf.lower))
+    return dg.MaterializeResult(metadata={"made": len(made), "partitions": len(there)})
+
+
+@dg.asset(
+    group_name="partitions",
+    kinds={"postgres"},
+    deps=["database_schema"],
+    partitions_def=YEARS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    description="The yearly leaves of raw_metrics_daily, with their indexes and privileges.",
+    metadata={"dagster/table_name": "prop_trading_model.raw_metrics_daily"},
+)
+def metrics_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    years = [int(key) for key in context.partition_keys]
+    made = ensure_years(warehouse.db, years)
+    there = partitions(warehouse.db, "raw_metrics_daily")
+    for leaf in there:
+        if leaf.lower.year in years:
+            context.add_asset_metadata(_metadata(leaf, leaf.lower.year in made), partition_key=str(leaf.lower.year))
+    return dg.MaterializeResult(metadata={"made": len(made), "partitions": len(there)})
+
+
+def _metadata(leaf: Partition, made: bool) -> dict[str, object]:
+    return {
+        "partition": leaf.name,
+        "made_now": made,
+        "dagster/partition_row_count": leaf.rows,
+        "bytes": leaf.size,
+    }

@@ -1,0 +1,1 @@
+"""Keeping rollups and materialized views equal to the trades they summarize."""

@@ -1,0 +1,37 @@
+"""What the UI says of each rollup and view, and what each is made from."""
+
+ROLLUP_DESCRIPTIONS = {
+    "rollup_account_symbol_day": "Trades by account, day and symbol: counts, sums, squares and extremes, all of which merge.",
+    "rollup_account_month": "Trades by account and month, with the drawdown of the month in a form that merges.",
+    "rollup_account": "Each account's whole life, merged from its months.",
+    "rollup_account_symbol": "Which account trades which symbol, on how many days, and until when.",
+    "rollup_market_day": "The whole market by day, with the quantiles of account-day net.",
+    "rollup_symbol_day": "Trades by symbol and day.",
+}
+ROLLUP_INPUTS = {
+    "rollup_account_symbol_day": ["raw_trades_closed", "trade_partitions"],
+    "rollup_account_month": ["rollup_account_symbol_day"],
+    "rollup_account": ["rollup_account_month", "raw_trades_closed"],
+    "rollup_account_symbol": ["rollup_account_symbol_day"],
+    "rollup_market_day": ["rollup_account_symbol_day"],
+    "rollup_symbol_day": ["rollup_account_symbol_day"],
+}
+VIEW_DESCRIPTIONS = {
+    "mv_daily_trading_stats": "One row a date: accounts, trades, rates, net profit and its spread over account-days.",
+    "mv_symbol_performance": "One row a symbol: whole life and trailing 90 days.",
+    "mv_account_performance_summary": "One row an account: balances, whole life, trailing 30 and 7 days, targets.",
+    "mv_account_trading_patterns": "One row an account with trades in the trailing 30 days: what and how it trades.",
+    "mv_market_regime_performance": "One row a date with a market regime: the regime beside the day's results.",
+}
+VIEW_INPUTS = {
+    "mv_daily_trading_stats": ["rollup_market_day"],
+    "mv_symbol_performance": ["rollup_symbol_day", "rollup_account_symbol", "rollup_account_symbol_day"],
+    "mv_account_performance_summary": [
+        "rollup_account",
+        "rollup_account_symbol_day",
+        "raw_accounts_data",
+        "raw_plans_data",
+    ],
+    "mv_account_trading_patterns": ["rollup_account_symbol_day", "rollup_account", "raw_accounts_data"],
+    "mv_market_regime_performance": ["rollup_market_day", "raw_regimes_daily"],
+}

@@ -1,0 +1,24 @@
+"""The job that the sensor, the schedule and people launch."""
+
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from dpm_assets.months import range_tags
+
+refresh_job = dg.define_asset_job(
+    "refresh",
+    selection=dg.AssetSelection.groups("rollups", "views"),
+    description="Bring rollups and views of a range of months up to date.",
+)
+
+FOLLOW_LOG: dict[str, Any] = {
+    "ops": {"rollups": {"config": {"rebuild": False}}, "views": {"config": {"rebuild": False}}}
+}
+"""Run config of a refresh that does what the change log says and no more."""
+
+
+def refresh_request(first: date, last: date) -> dg.RunRequest:
+    """One run that refreshes what has changed in the months from `first` to `last`."""
+    return dg.RunRequest(tags=range_tags(first, last), run_config=FOLLOW_LOG)

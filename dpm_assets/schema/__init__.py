@@ -1,0 +1,1 @@
+"""Setting up the schema and knowing which version of it a database has."""

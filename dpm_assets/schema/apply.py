@@ -1,0 +1,117 @@
+"""Applying sql/schema.sql to a database, and telling whether it has been."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url, pool
+
+from dpm_assets.database import SCHEMA, Database, expand, run_file
+from dpm_assets.errors import DpmError
+from dpm_assets.settings import sql_dir
+
+
+@dataclass(frozen=True)
+class SchemaStatus:
+    """What a database has (`revision`, `digest`; None: not set up) beside what these files would make."""
+
+    revision: str | None
+    digest: str | None
+    expected_revision: str
+    expected_digest: str
+
+    @property
+    def current(self) -> bool:
+        return (self.revision, self.digest) == (self.expected_revision, self.expected_digest)
+
+
+def file_digest() -> str:
+    """A short hash of schema.sql with everything it pulls in: two databases with the same one have the same schema."""
+    text = "\n".join(piece for _, piece in expand(sql_dir() / "schema.sql"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def status(db: Database) -> SchemaStatus:
+    """Compare the database with the files of this installation. Raises DpmError when it cannot be reached."""
+    with db.connection(None) as conn:
+        row = conn.execute(
+            "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", [SCHEMA]
+        ).fetchone()
+        note = (row and row[0]) or ""
+        has_version = conn.execute("select to_regclass(%s) is not null", [f"{SCHEMA}.alembic_version"]).fetchone()
+        revision = None
+        if has_version and has_version[0]:
+            found = conn.execute("select version_num from prop_trading_model.alembic_version").fetchone()
+            revision = found[0] if found else None
+    expected = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    return SchemaStatus(revision, _digest_of(note), str(expected), file_digest())
+
+
+def apply_schema(url: str) -> bool:
+    """Make or bring up to date every object of the schema; True when something was applied.
+
+    One transaction, and only when the files differ from what the database has, since even `create index if not
+    exists` waits for writers. Raises DpmError for a database that holds the unpartitioned original.
+    """
+    with Database(url, application_name="dpm schema") as db:
+        if status(db).current:
+            return False
+        with db.connection(None) as conn, conn.transaction():
+            conn.execute("select pg_advisory_xact_lock(hashtextextended('prop_trading_model.schema', 0))")
+            conn.execute("set local lock_timeout = '30s'")
+            refuse_baseline(conn)
+            run_file(conn, sql_dir() / "schema.sql")
+            _note_digest(conn)
+    config = alembic_config()
+    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.stamp(config, "head")
+        connection.commit()
+    return True
+
+
+def refuse_baseline(conn: psycopg.Connection[Any]) -> None:
+    """Raise DpmError when raw_trades_closed is there and not partitioned."""
+    row = conn.execute(
+        "select 1 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
+        " where n.nspname = %s and c.relname = 'raw_trades_closed' and c.relkind = 'r'",
+        [SCHEMA],
+    ).fetchone()
+    if row:
+        raise DpmError(
+            "This database holds the unpartitioned original of the schema. Applying this one would not move its trades: "
+            "load them into a new database (copy raw_trades_closed to CSV, then dpm load) and point DPM_DATABASE_URL at that."
+        )
+
+
+def alembic_config() -> Config:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = Config()
+    config.set_main_option("script_location", "dpm_assets.schema:alembic")
+    return config
+
+
+def sqlalchemy_url(url: str | None = None) -> str:
+    """A `postgresql://` URL (default: this warehouse's, as its administrator) for SQLAlchemy with psycopg 3."""
+    if url is None:
+        from dpm_assets.server.connect import warehouse_url
+
+        url = warehouse_url(administrator=True)
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def _note_digest(conn: psycopg.Connection[Any]) -> None:
+    """Keep the digest as the schema's comment: readable with \\dn+, gone with the schema."""
+    note = f"DPM trades warehouse, files {file_digest()}"
+    conn.execute(psycopg.sql.SQL("comment on schema {} is {}").format(psycopg.sql.Identifier(SCHEMA), note))
+
+
+def _digest_of(note: str) -> str | None:
+    head, _, digest = note.rpartition("files ")
+    return digest if head else None

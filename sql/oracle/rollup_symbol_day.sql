@@ -1,0 +1,20 @@
+-- What rollup_symbol_day must hold, from the raw trades alone.
+select
+    trade_date,
+    coalesce(std_symbol, symbol, '') as symbol_key,
+    count(*) as trades,
+    sum(case when profit > 0 then 1 else 0 end) as wins,
+    sum(case when profit < 0 then 1 else 0 end) as losses,
+    sum(greatest(coalesce(profit, 0), 0)) as gross_profit,
+    sum(least(coalesce(profit, 0), 0)) as gross_loss,
+    sum(coalesce(profit, 0) + coalesce(commission, 0) + coalesce(swap, 0)) as net,
+    sum(case when profit is null then 0 else 1 end) as profits,
+    sum(coalesce(profit, 0) * coalesce(profit, 0)) as profit_squares,
+    max(profit) as profit_max,
+    min(profit) as profit_min,
+    sum(coalesce(volume_usd, 0)) as volume,
+    sum(coalesce(lots, 0)) as lots,
+    sum(coalesce(extract(epoch from close_time) - extract(epoch from open_time), 0)) * 1000000 as duration_us,
+    sum(case when close_time is null or open_time is null then 0 else 1 end) as durations
+from prop_trading_model.raw_trades_closed
+group by trade_date, coalesce(std_symbol, symbol, '')
