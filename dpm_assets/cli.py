@@ -14,7 +14,7 @@ from dpm_assets.refresh.commands_verify import verify
 from dpm_assets.samples.commands import sample
 from dpm_assets.schema.commands import app as schema_app
 from dpm_assets.server.commands import app as server_app
-from dpm_assets.service.commands import up
+from dpm_assets.service.up import up
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -1,0 +1,91 @@
+"""`dpm server start | stop | status | url | psql`."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from psycopg.conninfo import conninfo_to_dict
+from rich.console import Console
+
+from dpm_assets.errors import DpmError
+from dpm_assets.server.connect import embedded_server
+from dpm_assets.server.embedded import EmbeddedServer
+from dpm_assets.settings import settings
+
+app = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL of this warehouse.")
+console = Console(highlight=False, soft_wrap=True)
+
+
+def _server() -> EmbeddedServer:
+    if settings().database_url is not None:
+        raise DpmError("This warehouse uses a server of your own (DPM_DATABASE_URL is set). Unset it to use the embedded one.")
+    return embedded_server()
+
+
+def _running() -> EmbeddedServer:
+    server = _server()
+    if not server.running():
+        raise DpmError("The embedded server is not running. Start it with dpm server start.")
+    return server
+
+
+@app.command()
+def start() -> None:
+    """Start it, making its data at the first start."""
+    server = _server()
+    started = server.start()
+    state = server.state()
+    console.print(
+        f"PostgreSQL {state.major} {'started' if started else 'is running already'} on 127.0.0.1:{state.port}; data in {state.data}"
+    )
+    if not Path(state.root).is_relative_to(server.home):
+        console.print(f"The server's user cannot enter {server.home}, so the data is in {state.root}.")
+
+
+@app.command()
+def stop() -> None:
+    """Stop it, ending its sessions."""
+    console.print("Stopped." if _server().stop() else "It was not running.")
+
+
+@app.command()
+def status() -> None:
+    """Say whether it runs, and where; exit code 3 when it does not."""
+    server = _server()
+    if not server.running():
+        console.print(f"Not running; home {server.home}.")
+        raise typer.Exit(3)
+    state = server.state()
+    console.print(f"PostgreSQL {state.major} runs on 127.0.0.1:{state.port}; data in {state.data}; programs in {state.binaries}")
+
+
+@app.command()
+def url() -> None:
+    """Print the administrator's URL of the warehouse's database."""
+    typer.echo(_running().url())
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(
+    context: typer.Context,
+    database: Annotated[str, typer.Option("--database", help="The database: dpm or dagster.")] = "dpm",
+) -> None:
+    """Open psql as the administrator; further arguments are psql's."""
+    server = _running()
+    inside = Path(server.state().binaries) / "psql"
+    program = str(inside) if inside.exists() else shutil.which("psql")
+    if program is None:
+        raise DpmError("There is no psql beside the server's programs or on the PATH. Install a PostgreSQL client.")
+    parts = conninfo_to_dict(server.url(database))
+    # The password goes through the environment: a command line can be read by every user of the machine.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    environment = clean | {
+        "PGPASSWORD": str(parts["password"]),
+        "PGHOST": str(parts["host"]),
+        "PGPORT": str(parts["port"]),
+        "PGUSER": str(parts["user"]),
+        "PGDATABASE": database,
+    }
+    os.execve(program, [program, *context.args], environment)

@@ -1,0 +1,68 @@
+"""The settings of the embedded server, fitted to the machine's memory and cores."""
+
+import os
+from pathlib import Path
+
+_MB = 1024 * 1024
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this machine, or the container this process is in, may use."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        total = 4096 * _MB
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+        total = min(total, int(text))
+    return total
+
+
+def server_settings(port: int, major: int, memory: int, cores: int, has_statements: bool) -> dict[str, str]:
+    """Settings as name -> value. `memory` in bytes; a quarter of it becomes shared buffers."""
+    megabytes = memory // _MB
+    chosen = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",
+        "max_connections": "250",
+        "password_encryption": "scram-sha-256",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "lc_messages": "C",
+        "shared_buffers": f"{max(64, min(megabytes // 4, 8192))}MB",
+        "effective_cache_size": f"{max(128, megabytes * 6 // 10)}MB",
+        "work_mem": f"{max(4, min(megabytes // 384, 128))}MB",
+        "maintenance_work_mem": f"{max(32, min(megabytes // 24, 1024))}MB",
+        "wal_buffers": "16MB",
+        "max_wal_size": f"{max(512, min(megabytes // 3, 8192))}MB",
+        "min_wal_size": "256MB",
+        "checkpoint_timeout": "15min",
+        "wal_compression": "on",
+        "random_page_cost": "1.1",
+        "effective_io_concurrency": "100",
+        "max_worker_processes": str(max(8, cores * 2)),
+        "max_parallel_workers": str(max(2, cores)),
+        "max_parallel_workers_per_gather": str(max(1, min(cores // 2 + 1, 4))),
+        "max_parallel_maintenance_workers": str(max(1, min(cores // 2 + 1, 4))),
+        "max_prepared_transactions": "20",
+        # Compiling costs more than it saves in the short queries of a refresh.
+        "jit": "off",
+        "track_io_timing": "on",
+        "huge_pages": "try",
+        "log_min_duration_statement": "5s",
+        "log_lock_waits": "on",
+        "log_checkpoints": "off",
+    }
+    if has_statements:
+        chosen["shared_preload_libraries"] = "pg_stat_statements"
+        chosen["track_activity_query_size"] = "4096"
+    if major >= 18:
+        chosen["io_method"] = "worker"
+    return chosen
+
+
+def settings_text(chosen: dict[str, str]) -> str:
+    """The settings as a file that postgresql.conf includes."""
+    lines = [f"{name} = '{value}'" for name, value in chosen.items()]
+    return "# Written by dpm at each start; put settings of your own into custom.conf beside it.\n" + "\n".join(lines) + "\n"

@@ -1,0 +1,65 @@
+"""Dagster's home and its own database."""
+
+import os
+import shutil
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+from dpm_assets.errors import DpmError
+from dpm_assets.server.connect import embedded_server
+from dpm_assets.server.embedded import DAGSTER_DATABASE
+from dpm_assets.settings import project_dir, settings
+
+
+def dagster_home() -> Path:
+    """DAGSTER_HOME of this warehouse, with dagster.yaml in it (one of the user's own stays as it is)."""
+    home = settings().home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    source = project_dir() / "dagster.yaml"
+    if not source.is_file():
+        source = Path(__file__).parent / "dagster.yaml"
+    target = home / "dagster.yaml"
+    if not target.exists() or _is_ours(target):
+        shutil.copyfile(source, target)
+    return home
+
+
+def _is_ours(file: Path) -> bool:
+    return file.read_text(encoding="utf-8").startswith("# Dagster's own instance. `dpm up`")
+
+
+def storage_url() -> str:
+    """The database of Dagster's runs and events, as SQLAlchemy with psycopg2 wants it.
+
+    DPM_DAGSTER_URL, or a database named dagster beside the warehouse's, made at the first start.
+    """
+    given = os.environ.get("DPM_DAGSTER_URL")
+    if given:
+        return with_driver(given)
+    own = settings().database_url
+    if own is None:
+        return with_driver(embedded_server().service_url(DAGSTER_DATABASE))
+    url = own.get_secret_value()
+    _make_database(url)
+    return make_url(url).set(drivername="postgresql+psycopg2", database=DAGSTER_DATABASE).render_as_string(False)
+
+
+def with_driver(url: str) -> str:
+    """A `postgresql://` URL with psycopg2 named: SQLAlchemy would otherwise pick another driver, and runs would fail."""
+    return make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+def _make_database(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as conn:
+        if conn.execute("select from pg_database where datname = %s", [DAGSTER_DATABASE]).fetchone() is not None:
+            return
+        try:
+            conn.execute(sql.SQL("create database {}").format(sql.Identifier(DAGSTER_DATABASE)))
+        except psycopg.errors.InsufficientPrivilege:
+            raise DpmError(
+                "Dagster needs a database of its own, and this login may not create one. Have a database made, and set "
+                "DPM_DAGSTER_URL to its postgresql:// URL."
+            ) from None

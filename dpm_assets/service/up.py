@@ -1,0 +1,236 @@
+"""`dpm up`: everything in the foreground until Ctrl-C."""
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dpm_assets.calendar import add_months, month_of, today
+from dpm_assets.database import Database
+from dpm_assets.errors import DpmError
+from dpm_assets.schema.apply import apply_schema
+from dpm_assets.server.connect import embedded_server, warehouse_url
+from dpm_assets.server.state import free_port
+from dpm_assets.service import processes, sample
+from dpm_assets.service.storage import dagster_home, storage_url
+from dpm_assets.settings import settings
+
+START_SECONDS = 120
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class Stopped(Exception):
+    """Ctrl-C or a request to terminate."""
+
+
+def up(
+    with_sample: Annotated[bool, typer.Option("--sample", help="Load 1,000,000 sample trades, once.")] = False,
+    port: Annotated[int | None, typer.Option(help="Port of the UI; default DPM_PORT or 3000.")] = None,
+) -> None:
+    """Start the server, the schema, Dagster and its UI; stay until Ctrl-C, which stops all of it."""
+    began = time.monotonic()
+    ui_port = port or settings().port
+    settings().home.mkdir(parents=True, exist_ok=True)
+    with _only_one(), _signals():
+        children: list[processes.Child] = []
+        started_server = False
+        try:
+            _refuse_taken(ui_port)
+            started_server = _start_server()
+            environment = _environment()
+            children += _start_dagster(environment, ui_port)
+            if with_sample:
+                _load_sample(environment)
+            _say(f"the UI is at http://127.0.0.1:{ui_port} (ready after {time.monotonic() - began:.0f} s); Ctrl-C stops everything")
+            _watch(children)
+        except Stopped:
+            _say("stopping")
+        finally:
+            with _ignoring_signals():
+                processes.stop(children)
+                if started_server:
+                    embedded_server().stop()
+    _say("stopped")
+
+
+def _say(text: str) -> None:
+    console.print(f"dpm: {text}")
+
+
+def _start_server() -> bool:
+    """Start the embedded server unless one's own is used, and bring its schema up to date; True if it was started."""
+    started = False
+    if settings().database_url is None:
+        server = embedded_server()
+        started = server.start()
+        state = server.state()
+        _say(f"PostgreSQL {state.major} {'started' if started else 'was running'} on 127.0.0.1:{state.port}, data in {state.data}")
+    url = warehouse_url(administrator=True)
+    applied = apply_schema(url)
+    if settings().database_url is None:
+        embedded_server().grant_roles()
+    with Database(url) as db:
+        _say(f"schema {'applied' if applied else 'is current'} in {db.where()}")
+    return started
+
+
+def _environment() -> dict[str, str]:
+    """What Dagster's processes need: the warehouse as the service, never as its administrator."""
+    return os.environ | {
+        "DAGSTER_HOME": str(dagster_home()),
+        "DPM_DAGSTER_URL": storage_url(),
+        "DPM_DATABASE_URL": warehouse_url(),
+        "DPM_HOME": str(settings().home),
+        "DPM_LANDING": str(settings().landing),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _start_dagster(environment: dict[str, str], ui_port: int) -> list[processes.Child]:
+    """One code server for the daemon and the UI, so that the graph is loaded once; wait until the UI answers."""
+    logs = settings().home / "logs"
+    python = sys.executable
+    code_port = free_port()
+    workspace = Path(environment["DAGSTER_HOME"]) / "workspace.yaml"
+    workspace.write_text(
+        "load_from:\n  - grpc_server: {host: 127.0.0.1, port: %d, location_name: dpm_assets}\n" % code_port,
+        encoding="utf-8",
+    )
+    _say("starting Dagster")
+    children = [
+        processes.start(
+            "code-server",
+            [python, "-m", "dagster", "api", "grpc", "-m", "dpm_assets.definitions", "-h", "127.0.0.1", "-p", str(code_port),
+             "--location-name", "dpm_assets"],
+            environment, logs,
+        ),
+        processes.start("set-up", [python, "-m", "dpm_assets.service.bootstrap", *_months_to_prepare()], environment, logs),
+    ]  # fmt: skip
+    try:
+        _wait(lambda: _listens(code_port), children[:1])
+        children.append(
+            processes.start(
+                "webserver",
+                [python, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(ui_port), "-w", str(workspace)],
+                environment, logs,
+            )
+        )  # fmt: skip
+        children.append(
+            processes.start(
+                "daemon", [python, "-m", "dagster._daemon", "run", "-w", str(workspace)], environment, logs
+            )
+        )
+        _wait(lambda: _answers(ui_port), children[2:])
+        set_up = children.pop(1)
+        if set_up.process.wait(timeout=START_SECONDS) != 0:
+            raise DpmError(f"Schema and partitions could not be materialized; see {set_up.log}:\n{processes.last_lines(set_up.log)}")
+    except BaseException:
+        with _ignoring_signals():
+            processes.stop(children)
+        raise
+    _say("schema and partitions are materialized; sensors and schedules are running")
+    return children
+
+
+def _months_to_prepare() -> list[str]:
+    first = month_of(today())
+    if "--sample" in sys.argv:
+        first = sample.first_month()
+    return [f"{first:%Y-%m}", f"{add_months(month_of(today()), settings().months_ahead):%Y-%m}"]
+
+
+def _load_sample(environment: dict[str, str]) -> None:
+    names = sample.place_sample(_say)
+    if not names:
+        _say("the sample was loaded before")
+        return
+    with Database(environment["DPM_DATABASE_URL"], application_name="dpm up") as db:
+        sample.wait_until_shown(db, environment["DPM_DAGSTER_URL"], names, _say)
+
+
+def _watch(children: list[processes.Child]) -> None:
+    """Until a signal comes; a process that ends by itself ends the service."""
+    while True:
+        for child in children:
+            code = child.process.poll()
+            if code is not None:
+                raise DpmError(f"{child.name} ended with code {code}; its log is {child.log}:\n{processes.last_lines(child.log)}")
+        time.sleep(0.5)
+
+
+def _wait(ready: Callable[[], bool], children: list[processes.Child]) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while not ready():
+        for child in children:
+            if child.process.poll() is not None:
+                raise DpmError(f"{child.name} did not start; its log is {child.log}:\n{processes.last_lines(child.log)}")
+        if time.monotonic() > give_up:
+            raise DpmError(f"{children[-1].name} did not answer within {START_SECONDS} s; its log is {children[-1].log}.")
+        time.sleep(0.1)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _refuse_taken(port: int) -> None:
+    if _listens(port):
+        raise DpmError(f"Something listens on 127.0.0.1:{port} already. Stop it, or choose another port with --port or DPM_PORT.")
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    with (settings().home / "service.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DpmError(f"The service of {settings().home} is running already. Stop it with Ctrl-C where it was started.") from None
+        yield
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Ctrl-C and a request to terminate both end the service in order, also when a script started it with them ignored."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _ignoring_signals() -> Iterator[None]:
+    """A second Ctrl-C must not leave half of the service behind."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
