@@ -2,6 +2,7 @@
 
 import sys
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -39,5 +40,19 @@ def main() -> None:
     try:
         app()
     except DpmError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]dpm:[/red] {escape(str(error))}")
-        sys.exit(2)
+        _complain(str(error))
+    except psycopg.OperationalError as error:
+        _complain(f"PostgreSQL could not go on: {_one_line(error)}. See that the server runs and has room, then do it again.")
+    except psycopg.Error as error:
+        _complain(f"PostgreSQL refused: {_one_line(error)}. If the schema is older than this installation: dpm schema apply.")
+    except OSError as error:
+        _complain(f"{error.filename or 'The system'}: {error.strerror or error}. Mend that, then do it again.")
+
+
+def _complain(sentence: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]dpm:[/red] {escape(sentence)}")
+    sys.exit(2)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -42,7 +42,13 @@ class Database:
             max_idle=60,
             timeout=20,
             open=False,
-            kwargs={"application_name": application_name, "options": "-c TimeZone=UTC", "autocommit": True},
+            # Without prepared statements: `discard all` at return to the pool would pull them from under psycopg.
+            kwargs={
+                "application_name": application_name,
+                "options": "-c TimeZone=UTC",
+                "autocommit": True,
+                "prepare_threshold": None,
+            },
             reset=_reset,
             name=application_name,
         )

@@ -31,7 +31,9 @@ def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
 
 defs = dg.Definitions(
     assets=[
-        *dg.load_assets_from_modules([schema_assets, partition_assets, load_assets, refresh_assets]),
+        *dg.load_assets_from_modules(
+            [schema_assets, partition_assets, load_assets, refresh_assets], include_specs=True
+        ),
     ],
     asset_checks=refresh_checks.CHECKS,
     jobs=[

@@ -15,7 +15,7 @@ MONTHS_AHEAD = dg.MonthlyPartitionsDefinition(
     start_date=_FIRST, end_offset=1 + settings().months_ahead, timezone="UTC"
 )
 YEARS = dg.TimeWindowPartitionsDefinition(
-    start=f"{settings().first_month.year}-01-01",
+    start=str(settings().first_month.year),
     fmt="%Y",
     cron_schedule="0 0 1 1 *",
     end_offset=2,

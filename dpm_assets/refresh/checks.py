@@ -16,7 +16,7 @@ _CHECKED = [*engine.ROLLUPS, *engine.VIEWS]
 
 
 @dg.multi_asset_check(
-    name="verify",
+    name="compare_with_recomputation",
     specs=[
         dg.AssetCheckSpec(
             "equals_recomputation",
@@ -42,7 +42,7 @@ def equals_recomputation(context: dg.AssetCheckExecutionContext, warehouse: Ware
 
 
 @dg.multi_asset_check(
-    name="lag",
+    name="judge_lag",
     specs=[
         dg.AssetCheckSpec(
             "no_change_waits",

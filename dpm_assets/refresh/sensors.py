@@ -4,32 +4,19 @@ The truth is the change log in the database and never an event of Dagster: a mis
 """
 
 import time
-from datetime import datetime, timezone
 
 import dagster as dg
-from dagster import DagsterRunStatus, RunsFilter
 
 from dpm_assets.calendar import month_of, stretches, today
 from dpm_assets.months import known_months
 from dpm_assets.refresh import engine
 from dpm_assets.refresh.jobs import refresh_job, refresh_request
+from dpm_assets.runs import pause_after_failures, under_way
 from dpm_assets.warehouse import sensor_database
 
 # The daemon looks at its sensors every few seconds; watching within the tick finds a change sooner than the next tick.
 WATCH_SECONDS = 4.0
 LOOK_EVERY_SECONDS = 0.2
-
-# A refresh that fails is tried again later and later, so that a broken warehouse is not flooded with runs.
-FIRST_PAUSE_SECONDS = 15
-LONGEST_PAUSE_SECONDS = 600
-
-_IN_PROGRESS = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 
 
 @dg.sensor(
@@ -39,10 +26,9 @@ _IN_PROGRESS = [
     description="Refreshes after a load, ours or anybody's: one run for each contiguous stretch of changed months.",
 )
 def trade_changes_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    running = context.instance.get_run_records(RunsFilter(job_name=refresh_job.name, statuses=_IN_PROGRESS), limit=1)
-    if running:
-        return dg.SkipReason(f"The refresh {running[0].dagster_run.run_id[:8]} is under way; what changed since comes next.")
-    pause = _pause_after_failures(context.instance)
+    if run := under_way(context.instance, refresh_job.name):
+        return dg.SkipReason(f"The refresh {run.run_id[:8]} is under way; what changed since comes next.")
+    pause = pause_after_failures(context.instance, refresh_job.name)
     if pause > 0:
         return dg.SkipReason(f"The last refresh failed; trying again in {pause:.0f} s.")
     pending = _wait_for_changes()
@@ -62,18 +48,3 @@ def _wait_for_changes() -> engine.Pending | None:
         if time.monotonic() >= give_up:
             return None
         time.sleep(LOOK_EVERY_SECONDS)
-
-
-def _pause_after_failures(instance: dg.DagsterInstance) -> float:
-    """Seconds still to wait: doubled with each failure since the last success."""
-    records = instance.get_run_records(RunsFilter(job_name=refresh_job.name), limit=8)
-    failures = 0
-    for record in records:
-        if record.dagster_run.status is not DagsterRunStatus.FAILURE:
-            break
-        failures += 1
-    if not failures:
-        return 0
-    ended = records[0].end_time or datetime.now(timezone.utc).timestamp()
-    pause = min(FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1), LONGEST_PAUSE_SECONDS)
-    return ended + pause - time.time()

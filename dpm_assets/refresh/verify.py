@@ -16,13 +16,13 @@ from psycopg import sql
 from dpm_assets.calendar import add_months, stretches
 from dpm_assets.database import SCHEMA, Database
 from dpm_assets.errors import DpmError
-from dpm_assets.refresh.pending import Pending, read_pending
+from dpm_assets.refresh.left_out import LeftOut, read_left_out
 from dpm_assets.settings import sql_dir
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A rollup or view: its key, the column of its date (None: it spans all months), and how pending keys reach it."""
+    """A rollup or view: its key, and the column of its date (None: it spans all months)."""
 
     name: str
     key: tuple[str, ...]
@@ -77,8 +77,8 @@ def verify(
     """Compares every rollup and view (or those of `names`) with its recomputation; keeps `shown` differences of each.
 
     `months` (first days) restricts what has a date; what spans all months is always compared whole. Cold months have no
-    raw rows here: they, and what spans all months while there are any, are left out with a note. Memory is bounded: rows
-    are compared inside the database, and only differences leave it.
+    raw rows here: they, and what spans all months while there are any, are left out with a note. Memory is bounded:
+    rows are compared inside the database, and only differences leave it.
     """
     unknown = set(names or ()) - {checked.name for checked in CHECKED}
     if unknown:
@@ -86,53 +86,61 @@ def verify(
     result = Verification()
     with db.connection("dpm_reader") as conn, conn.transaction():
         conn.execute("set transaction isolation level repeatable read, read only")
-        pending = read_pending(conn)
-        result.notes.extend(pending.notes())
+        left_out = read_left_out(conn)
+        result.notes.extend(left_out.notes())
         for checked in CHECKED:
             if names and checked.name not in names:
                 continue
-            reason = pending.not_comparable(checked.name, dated=bool(checked.dated), is_view=checked.is_view)
+            reason = left_out.not_comparable(checked.name, dated=bool(checked.dated), is_view=checked.is_view)
             if reason:
                 result.notes.append(f"{checked.name} was not compared: {reason}.")
                 continue
-            where, values = _restriction(checked, months, pending)
-            _compare(conn, checked, where, values, shown, result)
+            where, values = _restriction(checked, months, left_out)
+            result.rows[checked.name] = _count_rows(conn, checked, where, values)
+            result.counts[checked.name] = 0
+            for number, difference in enumerate(_differences(conn, checked, where, values), 1):
+                result.counts[checked.name] = number
+                if number <= shown:
+                    result.differences.append(difference)
         if not names:
             _find_trades_on_two_dates(conn, months, shown, result)
     return result
 
 
-def _restriction(checked: Checked, months: list[date] | None, pending: Pending) -> tuple[sql.Composable, dict[str, Any]]:
+def _restriction(
+    checked: Checked, months: list[date] | None, left_out: LeftOut
+) -> tuple[sql.Composable, dict[str, Any]]:
     """The rows of an object that can be compared, as a condition on `o`; the same for what is expected and found."""
     values: dict[str, Any] = {}
     parts: list[sql.Composable] = [sql.SQL("true")]
     if checked.dated:
         day = sql.Identifier("o", checked.dated)
         if months is not None:
-            ranges = [sql.SQL("false")]
+            ranges: list[sql.Composable] = [sql.SQL("false")]
             for n, (first, last) in enumerate(stretches(months)):
                 values |= {f"from{n}": first, f"to{n}": add_months(last, 1)}
-                ranges.append(sql.SQL(f"{{0}} >= %(from{n})s and {{0}} < %(to{n})s").format(day))  # type: ignore[arg-type]
+                start, end = sql.Placeholder(f"from{n}"), sql.Placeholder(f"to{n}")
+                ranges.append(sql.SQL("{day} >= {start} and {day} < {end}").format(day=day, start=start, end=end))
             parts.append(sql.SQL("({})").format(sql.SQL(" or ").join(ranges)))
-        if pending.cold:
-            values["cold"] = pending.cold
+        if left_out.cold:
+            values["cold"] = left_out.cold
             parts.append(sql.SQL("date_trunc('month', {})::date <> all (%(cold)s::date[])").format(day))
-        if pending.lower:
-            values |= {"lower": pending.lower, "upper": pending.upper}
+        if left_out.lower:
+            values |= {"lower": left_out.lower, "upper": left_out.upper}
             parts.append(
                 sql.SQL(
                     "not exists (select from unnest(%(lower)s::date[], %(upper)s::date[]) as marked (lower, upper)"
                     " where {0} >= date_trunc('month', marked.lower::timestamp) and {0} < marked.upper)"
                 ).format(day)
             )
-    if pending.keys and not checked.is_view:
+    if left_out.keys and not checked.is_view:
         parts.append(_not_pending(checked))
     return sql.SQL(" and ").join(parts), values
 
 
 def _not_pending(checked: Checked) -> sql.Composable:
     """That no account-day in the log reaches the row: joined on what the row's key shares with the log's."""
-    same = []
+    same: list[sql.Composable] = []
     if "account_id" in checked.key:
         same.append(sql.SQL("c.account_id = o.account_id"))
     if checked.dated == "month":
@@ -144,33 +152,32 @@ def _not_pending(checked: Checked) -> sql.Composable:
     )
 
 
-def _compare(
-    conn: psycopg.Connection[Any],
-    checked: Checked,
-    where: sql.Composable,
-    values: dict[str, Any],
-    shown: int,
-    result: Verification,
-) -> None:
-    relation = sql.Identifier(SCHEMA, checked.name)
-    counted = conn.execute(sql.SQL("select count(*) from {} as o where {}").format(relation, where), values).fetchone()
-    result.rows[checked.name] = counted[0] if counted else 0
-    oracle = sql.SQL((sql_dir() / "oracle" / f"{checked.name}.sql").read_text(encoding="utf-8"))
+def _differences(
+    conn: psycopg.Connection[Any], checked: Checked, where: sql.Composable, values: dict[str, Any]
+) -> Iterator[Difference]:
+    """The rows that EXCEPT ALL finds on either side, streamed. Each side is computed once."""
     query = sql.SQL(
         "with expected as materialized (select * from (\n{oracle}\n) as o where {where}),"
         " found as materialized (select * from {relation} as o where {where})"
         " select false as is_found, * from (table expected except all table found) as missing"
         " union all select true, * from (table found except all table expected) as surplus"
         " order by {key}, is_found"
-    ).format(oracle=oracle, where=where, relation=relation, key=sql.SQL(", ").join(map(sql.Identifier, checked.key)))
-    count = 0
+    ).format(
+        oracle=sql.SQL((sql_dir() / "oracle" / f"{checked.name}.sql").read_text(encoding="utf-8")),
+        where=where,
+        relation=sql.Identifier(SCHEMA, checked.name),
+        key=sql.SQL(", ").join(map(sql.Identifier, checked.key)),
+    )
     with conn.cursor(name="differences") as cursor:
         cursor.execute(query, values)
-        for difference in _pair(checked, [column.name for column in cursor.description or ()][1:], cursor):
-            if count < shown:
-                result.differences.append(difference)
-            count += 1
-    result.counts[checked.name] = count
+        yield from _pair(checked, [column.name for column in cursor.description or ()][1:], cursor)
+
+
+def _count_rows(conn: psycopg.Connection[Any], checked: Checked, where: sql.Composable, values: dict[str, Any]) -> int:
+    counted = conn.execute(
+        sql.SQL("select count(*) from {} as o where {}").format(sql.Identifier(SCHEMA, checked.name), where), values
+    ).fetchone()
+    return int(counted[0]) if counted else 0
 
 
 def _pair(checked: Checked, columns: list[str], rows: Iterator[tuple[Any, ...]]) -> Iterator[Difference]:

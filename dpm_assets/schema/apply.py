@@ -38,7 +38,7 @@ def file_digest() -> str:
 
 def status(db: Database) -> SchemaStatus:
     """Compare the database with the files of this installation. Raises DpmError when it cannot be reached."""
-    with db.connection(None) as conn:
+    with db.connection("dpm_owner") as conn:
         row = conn.execute(
             "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", [SCHEMA]
         ).fetchone()

@@ -37,3 +37,11 @@ end
 $$;
 
 revoke all on function prop_trading_model.summarize_trade_months(date[]) from public;
+
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'dpm_loader') then
+        grant execute on function prop_trading_model.summarize_trade_months(date[]) to dpm_loader;
+    end if;
+end
+$$;

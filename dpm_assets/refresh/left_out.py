@@ -19,7 +19,7 @@ _COLD = "select array_agg(month order by month) from prop_trading_model.month_st
 
 
 @dataclass(frozen=True)
-class Pending:
+class LeftOut:
     """Changed account-days, marked days [lower, upper), views that are due, and cold months, all of one snapshot."""
 
     keys: int
@@ -33,7 +33,9 @@ class Pending:
         said = []
         if self.keys or self.lower:
             marked = f" and {len(self.lower)} marked months" if self.lower else ""
-            said.append(f"A refresh is due for {self.keys:,} account-days{marked}; they were left out. Run dpm refresh.")
+            said.append(
+                f"A refresh is due for {self.keys:,} account-days{marked}; they were left out. Run dpm refresh."
+            )
         if self.cold:
             names = ", ".join(f"{month:%Y-%m}" for month in self.cold)
             said.append(f"Months whose trades are in an archive were left out: {names}.")
@@ -50,7 +52,7 @@ class Pending:
         return None
 
 
-def read_pending(conn: psycopg.Connection[Any]) -> Pending:
+def read_left_out(conn: psycopg.Connection[Any]) -> LeftOut:
     """What is pending in the snapshot of `conn`'s transaction. Raises DpmError when the database has no warehouse."""
     try:
         pending = conn.execute("select keys, views from prop_trading_model.pending_changes()").fetchone()
@@ -59,6 +61,6 @@ def read_pending(conn: psycopg.Connection[Any]) -> Pending:
     marked = conn.execute(_MARKED).fetchone()
     cold = conn.execute(_COLD).fetchone()
     assert pending and marked and cold
-    return Pending(
+    return LeftOut(
         keys=pending[0], lower=marked[0] or [], upper=marked[1] or [], views=pending[1] or [], cold=cold[0] or []
     )

@@ -1,0 +1,40 @@
+# make run    everything from nothing: virtual environment, PostgreSQL, schema, sample, refreshed views, Dagster UI
+# make test   the test suite on a real PostgreSQL
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: install run test test-sql check format clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ". Set PYTHON=...") if sys.version_info < (3, 10) else None'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'This Python cannot make virtual environments: install its venv package (Debian: apt install python3-venv).' >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+run: install
+	$(BIN)/dpm up --sample
+
+test: install
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# Those tests that touch SQL; DPM_TEST_PG_BIN names the binaries of another PostgreSQL than the embedded one.
+test-sql: install
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m sql
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,75 @@
+"""A file's text in blocks of whole records, each with the number of its first line, so that blocks are judged alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from dpm_assets.loads.records import count_lines, line_ends, record_ends
+
+BLOCK = 2 * 1024 * 1024
+LONGEST_RECORD = 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole records; `first_line` counts from 1 in the file, `offset` is where they begin in its (decompressed) text.
+
+    With a `fault` it is one line that no record could be made of.
+    """
+
+    data: bytes
+    first_line: int
+    offset: int
+    fault: str | None = None
+
+
+def blocks(stream: BinaryIO, delimiter: str, header_bytes: int, header_lines: int) -> Iterator[Block]:
+    """The blocks after the header, in the order of the file."""
+    pending, offset, line, finished = b"", 0, 1, False
+    skip: int | None = None
+    while not finished:
+        more = stream.read(BLOCK)
+        finished = not more
+        pending += more
+        if skip is None and (len(pending) >= 3 or finished):
+            pending = pending.removeprefix(_BOM)
+            skip = header_bytes
+        if skip:
+            skipped = min(skip, len(pending))
+            pending, skip, offset = pending[skipped:], skip - skipped, offset + skipped
+            line = 1 + header_lines
+        while pending and (found := _next(pending, delimiter, finished)):
+            data, fault = found
+            yield Block(data, line, offset, fault)
+            pending, line, offset = pending[len(data) :], line + count_lines(data), offset + len(data)
+
+
+def _next(pending: bytes, delimiter: str, finished: bool) -> tuple[bytes, str | None] | None:
+    """The next block of `pending` and its fault, or None when more has to be read first."""
+    end = _last_record_end(pending, delimiter)
+    if end:
+        return pending[:end], None
+    if b'"' not in pending:
+        if finished:
+            return pending, None
+        return (pending, "the line is longer than a row can be") if len(pending) > BLOCK + LONGEST_RECORD else None
+    if finished and _complete(pending, delimiter):
+        return pending, None
+    if finished or len(pending) > LONGEST_RECORD:
+        lines = line_ends(pending)
+        first = int(lines[0]) if len(lines) else len(pending)
+        return pending[:first], 'a quote (") is opened and never closed; close it, or double it inside a quoted value'
+    return None
+
+
+def _last_record_end(pending: bytes, delimiter: str) -> int:
+    if b'"' not in pending and b"\r" not in pending:
+        return pending.rfind(b"\n") + 1
+    ends = record_ends(pending, delimiter)
+    return int(ends[-1]) if len(ends) else 0
+
+
+def _complete(pending: bytes, delimiter: str) -> bool:
+    """Whether the file's last record, which no line break ends, is complete as it stands."""
+    return len(record_ends(pending + b"\n", delimiter)) > 0

@@ -1,0 +1,117 @@
+"""`dpm load`."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dpm_assets.database import Database
+from dpm_assets.errors import DpmError
+from dpm_assets.loads.commands_ledger import loads_app, rejects_app
+from dpm_assets.loads.faults import FileRefused
+from dpm_assets.loads.load import LoadResult, load_file
+from dpm_assets.loads.staging import Progress as ShowProgress
+from dpm_assets.server.connect import warehouse_url
+
+console = Console(highlight=False, soft_wrap=True, markup=False)
+
+_SUFFIXES = (".csv", ".tsv", ".txt", ".gz", ".zst")
+_LONG_LOAD = 20 * 1024 * 1024
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+def load(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of them.", show_default=False)
+    ],
+    feed: Annotated[str | None, typer.Option(help="trades, accounts or plans; otherwise the header tells.")] = None,
+    max_rejects: Annotated[
+        str, typer.Option(help="Rejects a file of 1,000 rows or more may have: 10% or 500.")
+    ] = "10%",
+    full_history: Annotated[
+        bool, typer.Option("--full-history", help="Look for the old copy of a corrected trade at every date.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Load files into the warehouse: each once, wholly or not at all. Exit code 1 when one was refused."""
+    refused = False
+    with Database(warehouse_url(), application_name="dpm load") as db:
+        for path in _files(paths):
+            try:
+                with _progress(path, quiet=as_json) as progress:
+                    result = load_file(
+                        db, path, feed, progress=progress, max_rejects=max_rejects, full_history=full_history
+                    )
+            except FileRefused as error:
+                refused = True
+                _say(as_json, str(error), {"file": str(path), "status": "refused", "message": str(error)}, error=True)
+                continue
+            refused = refused or result.status == "refused"
+            _show(result, as_json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files themselves, and those in folders that look like CSV, in order."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in _SUFFIXES and file.is_file()]
+        if not inside:
+            raise DpmError(
+                f"{path} holds no file named {', '.join('*' + suffix for suffix in _SUFFIXES)}. Name the files."
+            )
+        yield from inside
+
+
+@contextmanager
+def _progress(path: Path, quiet: bool) -> Iterator[ShowProgress | None]:
+    """A bar for a long load at a terminal; nothing otherwise."""
+    if quiet or not sys.stderr.isatty() or not path.is_file() or path.stat().st_size < _LONG_LOAD:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(path.name)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _show(result: LoadResult, as_json: bool) -> None:
+    if result.status != "loaded":
+        _say(
+            as_json,
+            f"{result.file}: {result.status}; {result.message}",
+            result.as_json(),
+            error=result.status == "refused",
+        )
+    else:
+        text = (
+            f"{result.file}: batch {result.batch_id}, {result.feed}: {result.rows_read:,} rows read, "
+            f"{result.rows_inserted:,} inserted, {result.rows_updated:,} updated, {result.rows_duplicate:,} duplicate, "
+            f"{result.rows_rejected:,} rejected; {result.seconds:.1f} s, {result.rows_per_second:,.0f} rows/s"
+        )
+        _say(as_json, text + (f" ({result.message})" if result.message else ""), result.as_json())
+    if not as_json:
+        for line, reason in result.rejects:
+            console.print(f"  {result.file}, line {line}: {reason}")
+        if result.rows_rejected > len(result.rejects):
+            console.print(f"  ... all of them: dpm rejects list {result.batch_id}")
+
+
+def _say(as_json: bool, text: str, answer: dict[str, Any], error: bool = False) -> None:
+    if as_json:
+        typer.echo(json.dumps(answer))
+    else:
+        (Console(stderr=True, highlight=False, soft_wrap=True, markup=False) if error else console).print(text)
+
+
+__all__ = ["load", "loads_app", "rejects_app"]

@@ -1,0 +1,150 @@
+"""The landing folder: which files are complete, and where they go when they have been loaded or refused."""
+
+import os
+import stat
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dpm_assets.errors import DpmError
+from dpm_assets.loads.faults import FileMissing, FileRefused
+from dpm_assets.loads.feeds import FEEDS
+from dpm_assets.loads.result import LoadResult
+
+QUIET_SECONDS = 2.0
+DONE, FAILED = "done", "failed"
+
+_TEMPORARY = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".swp", ".incomplete", "~")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A complete file that waits in the folder of its feed."""
+
+    path: Path
+    feed: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """A file as one scan saw it."""
+
+    bytes: int
+    modified_ns: int
+    seen_at: float
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What waits (the oldest first), what was left alone and why, and what the next scan compares with."""
+
+    files: list[Waiting] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    looks: dict[Path, Look] = field(default_factory=dict)
+
+
+def scan(landing: Path, before: Scan | None = None, now: float | None = None) -> Scan:
+    """Look through landing/<feed> of every feed.
+
+    A file is complete when it has no temporary name and nobody has written to it for 2 seconds: by its modification
+    time, or, should that lie in the future, by what the scan `before` saw. A file that is renamed into place when it
+    is complete is never seen half-written.
+    """
+    now = time.time() if now is None else now
+    found = Scan()
+    ages: list[tuple[int, Waiting]] = []
+    for feed in FEEDS:
+        folder = landing / feed
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            status = _status(folder, path, found.notes)
+            if status is None:
+                continue
+            look = _look(path, status, before, now)
+            found.looks[path] = look
+            if max(now - look.seen_at, now - look.modified_ns / 1e9) >= QUIET_SECONDS:
+                ages.append((look.modified_ns, Waiting(path, feed, look.bytes)))
+            else:
+                found.notes.append(f"{path} is still being written, or was a moment ago: it is taken when it is quiet.")
+    found.files.extend(waiting for _, waiting in sorted(ages, key=lambda aged: (aged[0], aged[1].path)))
+    return found
+
+
+def _look(path: Path, status: os.stat_result, before: Scan | None, now: float) -> Look:
+    last = before.looks.get(path) if before else None
+    if last and (last.bytes, last.modified_ns) == (status.st_size, status.st_mtime_ns):
+        return last
+    return Look(status.st_size, status.st_mtime_ns, now)
+
+
+def _status(folder: Path, path: Path, notes: list[str]) -> os.stat_result | None:
+    """The file's status, or None and a note when it is left alone. Our own folders and hidden files need no note."""
+    name = path.name
+    if name in (DONE, FAILED) or name.startswith("."):
+        return None
+    if name.lower().endswith(_TEMPORARY):
+        notes.append(f"{path} has a temporary name: it is taken when it is renamed.")
+        return None
+    try:
+        status = path.stat()
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except OSError as error:
+        notes.append(f"{path} cannot be looked at: {error.strerror or error}.")
+        return None
+    if not inside:
+        notes.append(f"{path} is a link that leaves the landing folder: copy the file itself.")
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        notes.append(f"{path} is no regular file: put CSV files directly into {folder}.")
+        return None
+    return status
+
+
+def settle(path: Path, outcome: LoadResult | DpmError) -> Path | None:
+    """Move a file to done/ or failed/ (with the reason beside it), never over another file; returns where it is now.
+
+    A file that is not at fault (server unreachable, disk full) stays for the next time, and so does a file that was put
+    in the place of the one that was loaded: None then.
+    """
+    if isinstance(outcome, FileMissing) or not isinstance(outcome, LoadResult | FileRefused):
+        return None
+    if isinstance(outcome, LoadResult) and outcome.source and not outcome.source.is_there():
+        return None
+    failed = isinstance(outcome, FileRefused) or outcome.status == "refused"
+    folder = path.parent / (FAILED if failed else DONE)
+    folder.mkdir(exist_ok=True)
+    try:
+        settled = _move(path, folder)
+    except FileNotFoundError:
+        return None
+    if failed:
+        reason = str(outcome) if isinstance(outcome, FileRefused) else _refusal(outcome)
+        _write_beside(settled, reason)
+    return settled
+
+
+def _move(path: Path, folder: Path) -> Path:
+    """Take a free name first (nobody else can then), and put the file in its place."""
+    number = 0
+    while True:
+        target = folder / (path.name if number == 0 else f"{path.stem}.{number}{path.suffix}")
+        try:
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            number += 1
+            continue
+        try:
+            path.replace(target)
+        except BaseException:
+            target.unlink()
+            raise
+        return target
+
+
+def _write_beside(settled: Path, reason: str) -> None:
+    settled.with_name(settled.name + ".reason.txt").write_text(reason + "\n", encoding="utf-8")
+
+
+def _refusal(result: LoadResult) -> str:
+    rows = [f"line {line}: {reason}" for line, reason in result.rejects]
+    return "\n".join([result.message, "", "The first rows at fault:", *rows])

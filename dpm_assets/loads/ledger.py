@@ -1,0 +1,78 @@
+"""The ledger of loads: what was loaded before, and the row that is committed together with what it counts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, Rejects
+from dpm_assets.loads.result import LoadResult
+from dpm_assets.loads.source import Source
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file on its way into a feed."""
+
+    batch_id: int
+    source: Source
+    feed: str
+    started_at: datetime
+    remarks: str = ""
+
+
+def open_entry(conn: psycopg.Connection[Any], source: Source, feed: str, remarks: str) -> Entry:
+    """A new batch. Its time is the server's, so that the times of the ledger agree whoever loads."""
+    row = conn.execute("select nextval('prop_trading_model.load_batches_batch_id_seq'), clock_timestamp()").fetchone()
+    assert row is not None
+    return Entry(row[0], source, feed, row[1], remarks)
+
+
+def lock_feed(conn: psycopg.Connection[Any], feed: str) -> None:
+    """Until the transaction ends: loads of one feed merge one after the other, so that each sees the others' rows."""
+    conn.execute("select pg_advisory_xact_lock(hashtextextended('prop_trading_model.loads.' || %s, 0))", [feed])
+
+
+def already_loaded(conn: psycopg.Connection[Any], source: Source, feed: str) -> LoadResult | None:
+    """What the ledger says of this content in this feed, or None when it was never loaded."""
+    row = conn.execute(
+        """
+        select batch_id, file, finished_at from prop_trading_model.load_batches
+        where feed = %s and sha256 = %s and status = 'loaded'
+        """,
+        [feed, source.sha256],
+    ).fetchone()
+    if not row:
+        return None
+    batch_id, file, finished_at = row
+    message = f"loaded before as batch {batch_id} ({file}, {finished_at:%Y-%m-%d %H:%M} UTC): nothing to do"
+    return LoadResult(batch_id, str(source.path), feed, "already loaded", message=message, source=source)
+
+
+def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejects: Rejects) -> None:
+    """The ledger's row, and the rejects: all of a load, the first 1,000 of a refused file."""
+    conn.execute(
+        """
+        insert into prop_trading_model.load_batches (
+            batch_id, file, sha256, feed, bytes, rows_read, rows_inserted, rows_updated, rows_duplicate, rows_rejected,
+            months, seconds, status, started_at, message
+        ) values (
+            %(batch_id)s, %(file)s, %(sha256)s, %(feed)s, %(bytes)s, %(rows_read)s, %(rows_inserted)s, %(rows_updated)s,
+            %(rows_duplicate)s, %(rows_rejected)s, %(months)s::date[],
+            extract(epoch from clock_timestamp() - %(started_at)s), %(status)s, %(started_at)s, %(message)s
+        )
+        """,
+        {
+            **vars(result),
+            "sha256": entry.source.sha256,
+            "bytes": entry.source.bytes,
+            "started_at": entry.started_at,
+            "message": result.message or None,
+        },
+    )
+    if rejects.count:
+        copy = "copy prop_trading_model.load_rejects (batch_id, line, reason, raw_text) from stdin"
+        with conn.cursor().copy(copy) as target:
+            for piece in rejects.for_copy(None if result.status == "loaded" else LISTED_WHEN_REFUSED):
+                target.write(piece)

@@ -1,0 +1,253 @@
+"""From the staged rows into the feed's table, set by set: what is new, what is a correction, what was there already.
+
+The same outcome as if the rows had come one by one in the order of the file, each replacing an earlier one of the same
+identity; a version that a later row of the same file replaces is kept in load_corrections and counted as updated.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from dpm_assets.calendar import month_of
+from dpm_assets.loads.clauses import Clauses
+from dpm_assets.loads.sifting import FILE_ROW
+from dpm_assets.loads.staging import Staged
+
+
+class Overtaken(Exception):
+    """Another writer changed the same rows in between: the transaction has to be done again."""
+
+
+@dataclass
+class Merged:
+    inserted: int = 0
+    updated: int = 0
+    duplicate: int = 0
+    months: tuple[date, ...] = ()
+
+
+def merge(conn: psycopg.Connection[Any], staged: Staged, batch_id: int, correction_days: int | None) -> Merged:
+    """Merge inside the load's transaction, under the feed's lock.
+
+    `correction_days` tells how far either side of its new date the old copy of a trade is looked for; None: everywhere.
+    Raises Overtaken when a writer that takes no lock of ours came in between.
+    """
+    if not staged.rows_kept:
+        return Merged()
+    return _Merge(conn, staged, batch_id, correction_days).run()
+
+
+class _Merge:
+    def __init__(
+        self, conn: psycopg.Connection[Any], staged: Staged, batch_id: int, correction_days: int | None
+    ) -> None:
+        self.conn = conn
+        self.feed = staged.feed
+        self.days = staged.days
+        self.sql = Clauses(staged.feed, staged.columns, everywhere=correction_days is None)
+        self.merged = Merged()
+        self.parameters = {
+            "batch_id": batch_id,
+            "days": correction_days,
+            "first_day": min(staged.days, default=None),
+            "last_day": max(staged.days, default=None),
+        }
+
+    def run(self) -> Merged:
+        if self.feed.snapshot_of:
+            self._drop_snapshots_that_say_nothing_new(self.feed.snapshot_of)
+        self._execute("analyze {stage}")
+        superseded = self._drop_superseded()
+        existing = self._find_existing()
+        if existing:
+            self._replace_existing()
+        self.merged.inserted = self._insert()
+        self.merged.months = self._months(look=superseded or existing)
+        return self.merged
+
+    def _execute(self, text: str, **clauses: sql.Composable) -> psycopg.Cursor[Any]:
+        return self.conn.execute(self.sql.statement(text, **clauses), self.parameters)
+
+    def _row(self, text: str, **clauses: sql.Composable) -> tuple[Any, ...]:
+        row: tuple[Any, ...] | None = self._execute(text, **clauses).fetchone()
+        return row or ()
+
+    def _drop_snapshots_that_say_nothing_new(self, subject: str) -> None:
+        """Rows without a time of their own take this moment's, unless the newest snapshot says the same."""
+        self.merged.duplicate += self._execute(
+            """
+            delete from {stage} as s
+            using (
+                select distinct on ({subject}) *
+                from {table}
+                order by {subject}, ingestion_timestamp desc nulls last, id desc
+            ) as r
+            where s.ingestion_timestamp is null and r.{subject} = s.{subject} and {same}
+            """,
+            subject=sql.Identifier(subject),
+            same=self.sql.same("r", "s"),
+        ).rowcount
+        self._execute(
+            "update {stage} set ingestion_timestamp = now() at time zone 'utc' where ingestion_timestamp is null"
+        )
+
+    def _drop_superseded(self) -> bool:
+        """Drop the rows that a later row of the same file replaces. Whether there were any."""
+        identity = self.sql.identity
+        (repeated,) = self._row(
+            "select exists (select from {stage} group by {identity} having count(*) > 1)", identity=identity
+        )
+        if not repeated:
+            return False
+        self._execute("create temporary table load_superseded (file_row bigint, identical boolean) on commit drop")
+        self._execute(
+            """
+            insert into {superseded}
+            with repeated as (
+                select {identity}, max({file_row}) as last_row from {stage} group by {identity} having count(*) > 1
+            )
+            select s.{file_row}, {same}
+            from repeated
+            join {stage} as s using ({identity})
+            join {stage} as l on l.{file_row} = repeated.last_row
+            where s.{file_row} <> repeated.last_row
+            """,
+            identity=identity,
+            same=self.sql.same("s", "l"),
+        )
+        different = self._execute(
+            """
+            insert into {corrections} (batch_id, key, kind, before)
+            select %(batch_id)s, {key}, 'superseded', to_jsonb(s) - {hidden}
+            from {superseded} as p join {stage} as s on s.{file_row} = p.file_row
+            where not p.identical
+            order by p.file_row
+            """,
+            key=self.sql.key_of_s,
+            hidden=sql.Literal(FILE_ROW),
+        ).rowcount
+        dropped = self._execute(
+            "delete from {stage} as s using {superseded} as p where s.{file_row} = p.file_row"
+        ).rowcount
+        self.merged.updated += different
+        self.merged.duplicate += dropped - different
+        return True
+
+    def _find_existing(self) -> bool:
+        """Note the rows of the table with a staged row's identity; `before` is null where nothing differs.
+
+        Of several, the one at the same date or else at the latest is `place` 1: it is updated, the others go.
+        """
+        self._execute(
+            """
+            create temporary table load_existing (
+                file_row bigint, place integer, dated date, kind text, before jsonb
+            ) on commit drop
+            """
+        )
+        found = self._execute(
+            """
+            insert into {existing}
+            select s.{file_row},
+                row_number() over (partition by s.{file_row} order by {here} desc, {date_of_r} desc),
+                {date_of_r},
+                case when {here} then 'corrected' else 'moved' end,
+                case when {here} and {same} then null else to_jsonb(r) end
+            from {stage} as s join {table} as r on {same_identity}
+            where {window}
+            """,
+            here=self.sql.here,
+            same=self.sql.same("r", "s"),
+            date_of_r=self.sql.date_of_r,
+            same_identity=self.sql.same_identity,
+            window=self.sql.window,
+        ).rowcount
+        if found:
+            self._execute("analyze {existing}")
+        return found > 0
+
+    def _replace_existing(self) -> None:
+        changed, unchanged, to_update, to_delete = self._row(
+            """
+            select count(*) filter (where updates + deletes > 0), count(*) filter (where updates + deletes = 0),
+                coalesce(sum(updates), 0), coalesce(sum(deletes), 0)
+            from (
+                select count(*) filter (where place = 1 and before is not null) as updates,
+                    count(*) filter (where place > 1) as deletes
+                from {existing} group by file_row
+            ) as found
+            """
+        )
+        if changed:
+            self._keep_before_images()
+        deleted = self._delete_other_copies() if to_delete else 0
+        updated = self._update() if to_update else 0
+        if (deleted, updated) != (to_delete, to_update):
+            raise Overtaken
+        self.merged.updated += changed
+        self.merged.duplicate += unchanged
+
+    def _keep_before_images(self) -> None:
+        self._execute(
+            """
+            insert into {corrections} (batch_id, key, kind, before)
+            select %(batch_id)s, {key}, e.kind, e.before
+            from {existing} as e join {stage} as s on s.{file_row} = e.file_row
+            where e.before is not null
+            """,
+            key=self.sql.key_of_s,
+        )
+
+    def _delete_other_copies(self) -> int:
+        return self._execute(
+            "delete from {table} as r using {existing} as e, {stage} as s where e.place > 1 and {r_found_for_s}",
+            r_found_for_s=self.sql.r_found_for_s,
+        ).rowcount
+
+    def _update(self) -> int:
+        return self._execute(
+            """
+            update {table} as r set ({names}) = row({values}), load_batch_id = %(batch_id)s
+            from {existing} as e, {stage} as s
+            where e.place = 1 and e.before is not null and {r_found_for_s}
+            """,
+            names=self.sql.names,
+            values=self.sql.values,
+            r_found_for_s=self.sql.r_found_for_s,
+        ).rowcount
+
+    def _insert(self) -> int:
+        return self._execute(
+            """
+            insert into {table} ({names}, load_batch_id)
+            select {values}, %(batch_id)s from {stage} as s
+            where not exists (select from {existing} as e where e.file_row = s.{file_row})
+            """,
+            names=self.sql.names,
+            values=self.sql.values,
+        ).rowcount
+
+    def _months(self, look: bool) -> tuple[date, ...]:
+        """The months that changed: those of all staged days, unless some rows were repeated or known (`look`)."""
+        if not self.feed.dated_by:
+            return ()
+        if not look:
+            return tuple(sorted({month_of(day) for day in self.days}))
+        rows = self._execute(
+            """
+            select distinct date_trunc('month', changed.day)::date from (
+                select s.{day} from {stage} as s
+                where not exists (
+                    select from {existing} as e where e.file_row = s.{file_row} and e.place = 1 and e.before is null
+                )
+                union all
+                select e.dated from {existing} as e where e.before is not null
+            ) as changed (day)
+            order by 1
+            """,
+            day=sql.Identifier(self.feed.dated_by),
+        ).fetchall()
+        return tuple(row[0] for row in rows)

@@ -1,0 +1,90 @@
+"""A real PostgreSQL for the tests: one server a test process, a fresh database from a template for each test.
+
+`DPM_TEST_PG_BIN` names a folder of PostgreSQL binaries; unset, the tests run on those that the embedded server finds.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from dpm_assets.database import Database, run_file
+from dpm_assets.server import EmbeddedServer
+from dpm_assets.settings import sql_dir
+
+# A small server that forgets what it wrote when the machine stops: the tests kill backends, never the machine. Prepared
+# transactions are off by default and some tests need them.
+_SERVER_SETTINGS = {
+    "shared_buffers": "64MB",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_prepared_transactions": "10",
+    "autovacuum": "off",
+}
+_TEMPLATE = "dpm_template"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """A running server of this test process alone."""
+    home = Path(tempfile.mkdtemp(prefix="dpm-tests-"))
+    home.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
+    binaries = os.environ.get("DPM_TEST_PG_BIN")
+    running = EmbeddedServer(home, Path(binaries) if binaries else None, memory=512 * 2**20)
+    running.start()
+    try:
+        with psycopg.connect(running.url("postgres"), autocommit=True) as admin:
+            for name, value in _SERVER_SETTINGS.items():
+                admin.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        running.stop()
+        running.start()
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedServer) -> str:
+    """The name of a database with the production schema, never connected to again."""
+    server.create_database(_TEMPLATE)
+    with psycopg.connect(server.url(_TEMPLATE), autocommit=True) as admin:
+        run_file(admin, sql_dir() / "schema.sql")
+    server.grant_roles()
+    return _TEMPLATE
+
+
+@contextmanager
+def fresh_database(server: EmbeddedServer, template: str) -> Iterator[str]:
+    """The administrator's URL of a new copy of the template; dropped at the end, whoever is connected."""
+    name = f"dpm_{uuid4().hex[:12]}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template)))
+        # The settings of a database are not copied from its template.
+        for setting in ("search_path = prop_trading_model, public", "timezone = 'UTC'"):
+            admin.execute(sql.SQL("alter database {} set ").format(sql.Identifier(name)) + sql.SQL(setting))
+    try:
+        yield server.url(name)
+    finally:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+            admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database_url(server: EmbeddedServer, template: str) -> Iterator[str]:
+    with fresh_database(server, template) as url:
+        yield url
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """A fresh warehouse: the production schema, leaves for the running month and three more, no rows."""
+    with Database(database_url, application_name="tests") as database:
+        yield database

@@ -1,0 +1,153 @@
+"""Every broken file gets its answer: what is at fault, on which line, and the good rows beside it are loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from dpm_assets.database import Database
+from dpm_assets.loads.faults import FileRefused
+from dpm_assets.loads.load import load_file
+from tests.trade_rows import rows, value
+
+pytestmark = pytest.mark.sql
+
+FILES = Path(__file__).parent / "bad_files"
+NUMBER = "expected a plain number such as 1234.5, without thousands separators"
+FINITE = "expected a finite number"
+TIME = "expected a time such as 2025-01-31T10:15:00Z"
+DAY = "expected a date such as 2025-01-31 or 20250131"
+OUTSIDE = "expected a date from 2020-01-01 (the first month, DPM_FIRST_MONTH) to"
+
+# File, rows loaded, line of the one row at fault, what is said of it.
+ROWS_AT_FAULT = [
+    ("account_breached_half.csv", 2, 3, "breached '0.5': expected a whole number"),
+    ("account_flag_maybe.csv", 2, 3, "is_drawdown_relative 'maybe': expected true or false"),
+    ("account_id_missing.csv", 2, 3, "account_id is missing"),
+    ("account_login_missing.csv", 2, 3, "login is missing"),
+    ("account_percent_101.csv", 2, 3, "profit_target_pct '101': expected a number from 0 to 100"),
+    ("account_phase_unknown.csv", 2, 3, "phase 'Phase 9': expected Phase 1 or Phase 2 or Funded or Demo"),
+    ("account_status_unknown.csv", 2, 3, "status 'Closed': expected Active or Inactive or Breached or Passed"),
+    ("blank_lines.csv", 2, 8, "side 'HOLD': expected buy or sell"),
+    ("bom.csv", 2, 3, "side 'HOLD': expected buy or sell"),
+    ("close_before_open.csv", 2, 3, "close_time 2025-03-03 09:59:59 is before open_time 2025-03-03 10:00:00"),
+    ("close_before_open_by_zone.csv", 2, 3, "close_time 2025-03-03 09:00:00 is before open_time 2025-03-03 10:00:00"),
+    ("cr_only.csv", 2, 3, "side 'HOLD': expected buy or sell"),
+    ("crlf.csv", 2, 3, "side 'HOLD': expected buy or sell"),
+    ("date_30_february.csv", 2, 3, f"trade_date '2025-02-30': {DAY}"),
+    ("date_american.csv", 2, 3, f"trade_date '03/31/2025': {DAY}"),
+    ("date_and_close_time_missing.csv", 2, 3, "trade_date is missing, and so is close_time"),
+    ("date_before_first_month.csv", 2, 3, f"trade_date '2019-12-31': {OUTSIDE}"),
+    ("date_compact_no_such_day.csv", 2, 3, f"trade_date '20250231': {DAY}"),
+    ("date_far_future.csv", 2, 3, f"trade_date '2199-01-01': {OUTSIDE}"),
+    ("date_in_words.csv", 2, 3, f"trade_date '3 March 2025': {DAY}"),
+    ("date_infinity.csv", 2, 3, f"trade_date 'infinity': {DAY}"),
+    ("date_two_digit_year.csv", 2, 3, f"trade_date '25-03-03': {DAY}"),
+    ("decimal_comma.csv", 2, 3, f"profit '10,50': {NUMBER}"),
+    ("latin1_line.csv", 2, 3, "the row is not UTF-8"),
+    ("login_missing.csv", 2, 3, "login is missing"),
+    ("lots_negative.csv", 2, 3, "lots '-0.10': expected a number above 0"),
+    ("lots_rounds_to_zero.csv", 2, 3, "lots '0.00004': expected a number above 0"),
+    ("lots_zero.csv", 2, 3, "lots '0': expected a number above 0"),
+    ("no_final_newline.csv", 2, 4, f"lots 'none': {NUMBER}"),
+    ("nul_character.csv", 2, 3, "the row holds a NUL character"),
+    ("number_arabic_digits.csv", 2, 3, f"profit '١٠': {NUMBER}"),  # noqa: RUF001  these digits are the point
+    ("number_endless_exponent.csv", 2, 3, f"profit '1e400': {FINITE}"),
+    ("number_hex.csv", 2, 3, f"profit '0x10': {NUMBER}"),
+    ("number_in_words.csv", 2, 3, f"profit 'ten': {NUMBER}"),
+    ("number_infinity.csv", 2, 3, f"profit 'Infinity': {FINITE}"),
+    ("number_minus_inf.csv", 2, 3, f"swap '-inf': {FINITE}"),
+    ("number_nan.csv", 2, 3, f"profit 'NaN': {FINITE}"),
+    ("number_too_large.csv", 2, 3, "profit '1e17': expected at most 16 digits before the decimal point"),
+    ("number_too_large_when_rounded.csv", 2, 3, "expected at most 16 digits before the decimal point"),
+    ("number_underscore.csv", 2, 3, f"profit '1_000': {NUMBER}"),
+    ("number_with_currency.csv", 2, 3, f"profit '$10': {NUMBER}"),
+    ("plan_days_negative.csv", 2, 3, "min_trading_days '-1': expected a whole number of at least 0"),
+    ("plan_percent_negative.csv", 2, 3, "profit_split_pct '-1': expected a number from 0 to 100"),
+    ("price_rounds_to_zero.csv", 2, 3, "close_price '0.0000004': expected a number above 0"),
+    ("price_zero.csv", 2, 3, "open_price '0': expected a number above 0"),
+    ("quote_closed_lines_later.csv", 4, 3, 'a quote (") is opened on this line and closed on a later one'),
+    ("quote_never_closed.csv", 3, 3, 'a quote (") is opened and never closed'),
+    ("quote_never_closed_last.csv", 2, 4, 'a quote (") is opened and never closed'),
+    ("quoted_crlf.csv", 2, 4, "side 'HOLD': expected buy or sell"),
+    ("quoted_newlines.csv", 2, 5, "side 'HOLD': expected buy or sell"),
+    ("quotes_inside.csv", 2, 3, "side 'HO\"LD': expected buy or sell"),
+    ("row_of_commas.csv", 2, 3, "trade_id is missing"),
+    ("row_too_long.csv", 2, 3, "the row has 18 fields, the header has 16"),
+    ("row_too_short.csv", 2, 3, "the row has 4 fields, the header has 16"),
+    ("several_faults.csv", 2, 3, f"side 'HOLD': expected buy or sell; lots '0': expected a number above 0; profit 'NaN': {FINITE}"),
+    ("side_hold.csv", 2, 3, "side 'HOLD': expected buy or sell"),
+    ("stop_loss_negative.csv", 2, 3, "stop_loss '-1.0': expected a number above 0 (or 0 or nothing for none)"),
+    ("symbol_too_long.csv", 2, 3, "expected at most 50 characters"),
+    ("thousands_separator.csv", 2, 3, f"profit '1,234.50': {NUMBER}"),
+    ("time_epoch_seconds.csv", 2, 3, f"open_time '1741000000': {TIME}"),
+    ("time_hour_25.csv", 2, 3, f"close_time '2025-03-03T25:00:00': {TIME}"),
+    ("time_infinity.csv", 2, 3, f"close_time 'infinity': {TIME}"),
+    ("time_year_zero.csv", 2, 3, f"open_time '0000-01-01T00:00:00': {TIME}"),
+    ("time_zone_absurd.csv", 2, 3, f"close_time '2025-03-03T11:00:00+99:00': {TIME}"),
+    ("trade_id_blank.csv", 2, 3, "trade_id is missing"),
+    ("trade_id_too_long.csv", 2, 3, "expected at most 255 characters"),
+    ("volume_negative.csv", 2, 3, "volume_usd '-1': expected a number of at least 0"),
+]
+
+# File, what is said of it.
+FILES_AT_FAULT = [
+    ("column_missing.csv", "line 1: the header lacks lots, which the feed trades needs"),
+    ("column_twice.csv", "line 1: the columns 'open_time' and 'openTime' both mean open_time. Keep one"),
+    ("columns_missing.csv", "line 1: the header lacks trade_id, account_id, close_time or trade_date, lots"),
+    ("document.csv", "is a PDF document, not text. Export the table as CSV in UTF-8"),
+    ("empty.csv", "is empty (0 bytes). Export it again"),
+    ("feed_ambiguous.csv", "line 1: the header fits the feeds accounts and trades. Say which with --feed"),
+    ("first_line_too_long.csv", "line 1: no header within 64 KB. Write one line of column names"),
+    ("header_quote_open.csv", "line 1: the header is not that of any feed"),
+    ("header_unknown.csv", "line 1: the header is not that of any feed (trades, accounts, plans): alpha, beta, gamma. Name"),
+    ("no_header.csv", "line 1: the header is not that of any feed"),
+    ("noise.csv", "is binary, not text. Export it as CSV in UTF-8"),
+    ("old_workbook.csv", "is an old Excel workbook, not text. Save the sheet as CSV in UTF-8"),
+    ("only_blanks.csv", "holds no text, only blanks. Export it again"),
+    ("parquet.csv", "is a Parquet file, not text. Export it as CSV in UTF-8"),
+    ("truncated.csv.gz", "cannot be read: Truncated compressed stream. Copy it again"),
+    ("utf16.csv", "is UTF-16 text. Save it as CSV in UTF-8"),
+    ("workbook.xlsx", "is a ZIP archive or an Excel workbook, not text. Unpack it"),
+]
+
+
+def test_every_broken_file_has_its_answer_here() -> None:
+    named = [case[0] for case in ROWS_AT_FAULT] + [case[0] for case in FILES_AT_FAULT]
+    assert sorted(named) == sorted(path.name for path in FILES.iterdir() if not path.name.startswith("."))
+
+
+@pytest.fixture(scope="module")
+def raw_lines() -> dict[str, list[bytes]]:
+    return {path.name: path.read_bytes().splitlines() for path in FILES.iterdir()}
+
+
+@pytest.mark.parametrize(("file", "loaded", "line", "said"), ROWS_AT_FAULT, ids=[case[0] for case in ROWS_AT_FAULT])
+def test_a_bad_row_is_rejected_and_the_good_ones_are_loaded(
+    db: Database, raw_lines: dict[str, list[bytes]], file: str, loaded: int, line: int, said: str
+) -> None:
+    result = load_file(db, FILES / file)
+    assert (result.status, result.rows_inserted, result.rows_rejected) == ("loaded", loaded, 1)
+    [(stored_line, reason, raw_text)] = rows(db, "select line, reason, raw_text from load_rejects")
+    assert (stored_line, reason) == result.rejects[0] and stored_line == line
+    assert said in reason
+    as_it_stands = raw_lines[file][line - 1]
+    assert raw_text == as_it_stands.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    assert value(db, "select rows_read = rows_inserted + rows_rejected from load_batches")
+
+
+@pytest.mark.parametrize(("file", "said"), FILES_AT_FAULT, ids=[case[0] for case in FILES_AT_FAULT])
+def test_a_bad_file_is_refused_with_one_sentence_and_loads_nothing(db: Database, file: str, said: str) -> None:
+    with pytest.raises(FileRefused) as refused:
+        load_file(db, FILES / file)
+    message = str(refused.value)
+    assert str(FILES / file) in message and said in message and "\n" not in message
+    assert value(db, "select count(*) from load_batches") == 0
+    assert value(db, "select count(*) from raw_trades_closed") == 0
+
+
+def test_the_raw_text_of_a_rejected_row_keeps_its_quoted_newlines(db: Database, tmp_path: Path) -> None:
+    text = (FILES / "side_hold.csv").read_text().replace("EURUSD,HOLD", '"EUR\r\nUSD",HOLD')
+    (tmp_path / "rows.csv").write_text(text, newline="")
+    load_file(db, tmp_path / "rows.csv")
+    [(line, raw_text)] = rows(db, "select line, raw_text from load_rejects")
+    assert line == 3 and '"EUR\r\nUSD",HOLD' in raw_text and not raw_text.endswith("\n")
