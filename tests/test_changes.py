@@ -1,4 +1,4 @@
-"""Every way to write leaves its account-days in the log, in the transaction of the change; what fires no trigger is noticed."""
+"""Every way to write leaves its account-days in the log, with the change; what fires no trigger is noticed."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -9,7 +9,7 @@ from psycopg import sql
 
 from dpm_assets.database import Database
 from tests.history import differences
-from tests.interleaving import Connection, session, sent_off, wait_until_blocked
+from tests.interleaving import Connection, sent_off, session, wait_until_blocked
 
 pytestmark = pytest.mark.sql
 

@@ -19,7 +19,9 @@ def counts(result: LoadResult) -> tuple[int, int, int, int]:
 def stored(db: Database) -> list[tuple[str, date, float]]:
     return [
         (trade_id, day, float(profit))
-        for trade_id, day, profit in rows(db, "select trade_id, trade_date, profit from raw_trades_closed order by 1, 2")
+        for trade_id, day, profit in rows(
+            db, "select trade_id, trade_date, profit from raw_trades_closed order by 1, 2"
+        )
     ]
 
 
@@ -40,7 +42,14 @@ def test_new_trades_are_inserted_with_their_batch_and_make_their_month(db: Datab
 
 
 def test_values_are_normalised(db: Database, tmp_path: Path) -> None:
-    row = trade("  T1 ", side="SELL", stop_loss="0.000", take_profit="1.2", profit="+10.005", open_time="2025-03-03T11:00:00+02:00")
+    row = trade(
+        "  T1 ",
+        side="SELL",
+        stop_loss="0.000",
+        take_profit="1.2",
+        profit="+10.005",
+        open_time="2025-03-03T11:00:00+02:00",
+    )
     load_file(db, write(tmp_path / "new.csv", row))
     [(trade_id, symbol, side, opened, day, stop, take, profit)] = rows(
         db,
@@ -167,8 +176,12 @@ def test_too_many_rejects_refuse_the_file_wholly(db: Database, tmp_path: Path) -
     assert rows(db, "select status, rows_rejected from load_batches") == [("refused", 1_500)]
 
 
-@pytest.mark.parametrize(("limit", "status"), [("10%", "loaded"), ("9.9%", "refused"), ("150", "loaded"), (149, "refused")])
-def test_the_limit_of_rejects_is_a_share_or_a_count(db: Database, tmp_path: Path, limit: str | int, status: str) -> None:
+@pytest.mark.parametrize(
+    ("limit", "status"), [("10%", "loaded"), ("9.9%", "refused"), ("150", "loaded"), (149, "refused")]
+)
+def test_the_limit_of_rejects_is_a_share_or_a_count(
+    db: Database, tmp_path: Path, limit: str | int, status: str
+) -> None:
     path = many(tmp_path / "some.csv", 1_500)
     lines = path.read_text().splitlines()
     lines[10:160] = [line.replace(",buy,", ",HOLD,") for line in lines[10:160]]
@@ -191,7 +204,8 @@ def test_account_snapshots_keep_history_and_repeat_nothing(db: Database, tmp_pat
     third = load_file(db, write(tmp_path / "3.csv", "A2,2,P1,200,Active", header=ACCOUNT))
     assert [counts(result) for result in (first, second, third)] == [(2, 0, 0, 0), (1, 0, 1, 0), (1, 0, 0, 0)]
     history = rows(
-        db, "select account_id, current_balance::integer from raw_accounts_data order by account_id, ingestion_timestamp"
+        db,
+        "select account_id, current_balance::integer from raw_accounts_data order by account_id, ingestion_timestamp",
     )
     assert history == [("A1", 100), ("A2", 200), ("A2", 150), ("A2", 200)]
     assert rows(db, "select distinct breached, is_upgraded from raw_accounts_data") == [(0, 0)]
@@ -200,12 +214,17 @@ def test_account_snapshots_keep_history_and_repeat_nothing(db: Database, tmp_pat
 
 def test_a_snapshot_with_its_own_time_is_corrected_at_that_time(db: Database, tmp_path: Path) -> None:
     header = "accountId,login,currentBalance,ingestionTimestamp"
-    load_file(db, write(tmp_path / "1.csv", "A1,1,100,2025-01-01T00:00:00Z", "A1,1,100,2025-01-02T00:00:00Z", header=header))
+    load_file(
+        db, write(tmp_path / "1.csv", "A1,1,100,2025-01-01T00:00:00Z", "A1,1,100,2025-01-02T00:00:00Z", header=header)
+    )
     again = load_file(db, write(tmp_path / "2.csv", "A1,1,100,2025-01-01 00:00:00", "A1,1,90,20250102", header=header))
     assert (again.rows_duplicate, again.rows_rejected) == (1, 1)
     corrected = load_file(db, write(tmp_path / "3.csv", "A1,1,90,2025-01-02", header=header))
     assert counts(corrected) == (0, 1, 0, 0)
-    assert rows(db, "select current_balance::integer from raw_accounts_data order by ingestion_timestamp") == [(100,), (90,)]
+    assert rows(db, "select current_balance::integer from raw_accounts_data order by ingestion_timestamp") == [
+        (100,),
+        (90,),
+    ]
 
 
 def test_plans_come_with_the_names_of_the_spreadsheet(db: Database, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
-"""What PostgreSQL and the operating system answer to a load, as a sentence with the remedy."""
+"""What PostgreSQL answers to a load, as a sentence with the remedy."""
 
-import errno
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,6 @@ _NOT_SET_UP = (
     psycopg.errors.UndefinedColumn,
     psycopg.errors.InvalidSchemaName,
 )
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -48,13 +45,6 @@ def explained(path: Path) -> Iterator[None]:
         raise DpmError(
             f"{path}: PostgreSQL refused the rows ({_reason(error)}). Nothing was loaded. "
             "Compare the table's columns and checks with the file."
-        ) from error
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise DpmError(
-            f"{path}: this machine's disk is full while rejected rows are set aside in {tempfile.gettempdir()}. "
-            "Nothing was loaded. Free space there, or set TMPDIR to a folder that has some, and load it again."
         ) from error
 
 

@@ -60,12 +60,21 @@ class Rejects:
         self._spool.close()
 
     def add(self, rejects: Iterable[Reject]) -> None:
-        for reject in rejects:
-            fields = (str(self.batch_id), str(reject.line), reject.reason, reject.raw_text)
-            self._spool.write(("\t".join(text.translate(_ESCAPES) for text in fields) + "\n").encode())
-            self.count += 1
-            if self.count <= FIRST_FEW:
-                self.first.append(reject)
+        """Raises DpmError when there is no room for them on this machine."""
+        try:
+            self._spool.writelines(map(self._line, rejects))
+        except OSError as error:
+            raise DpmError(
+                f"{self.count:,} rejected rows could not be set aside in {tempfile.gettempdir()}: {error.strerror}. "
+                "Nothing was loaded. Free space there, or set TMPDIR to a folder that has some, and load it again."
+            ) from error
+
+    def _line(self, reject: Reject) -> bytes:
+        self.count += 1
+        if self.count <= FIRST_FEW:
+            self.first.append(reject)
+        fields = (str(self.batch_id), str(reject.line), reject.reason, reject.raw_text)
+        return ("\t".join(text.translate(_ESCAPES) for text in fields) + "\n").encode()
 
     def for_copy(self, most: int | None = None) -> Iterator[bytes]:
         """Lines for COPY load_rejects (batch_id, line, reason, raw_text), `most` of them at most."""

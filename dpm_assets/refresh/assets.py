@@ -65,8 +65,10 @@ def rollups(context: dg.AssetExecutionContext, config: RefreshConfig, warehouse:
     months = months_of(context)
     with warehouse.db.connection("dpm_refresher") as conn:
         done = bring_up_to_date(context, conn, months, config.rebuild)
-        for key in sorted(context.selected_asset_keys):
-            name = key.to_user_string()
+        for name in engine.ROLLUPS:  # in the order in which they depend on each other
+            key = dg.AssetKey(name)
+            if key not in context.selected_asset_keys:
+                continue
             counts = engine.rows_by_month(conn, name, months) if "month" in name or "day" in name else {}
             for month, rows in counts.items():
                 context.add_asset_metadata({"dagster/partition_row_count": rows}, asset_key=key, partition_key=key_of(month))

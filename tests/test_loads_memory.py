@@ -1,0 +1,39 @@
+"""A loader's memory does not grow with its file, and it does not drag in what a load has no use for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dpm_assets.database import Database
+from tests.trade_rows import many, value
+
+pytestmark = pytest.mark.sql
+
+_LOADER = """
+import json, resource, sys
+from pathlib import Path
+from dpm_assets.database import Database
+from dpm_assets.loads.load import load_file
+with Database(sys.argv[1]) as db:
+    result = load_file(db, Path(sys.argv[2]))
+scale = 1024 if sys.platform != "darwin" else 1
+print(json.dumps({
+    "rows": result.rows_inserted,
+    "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale,
+    "imported": [name for name in ("dagster", "pandas") if name in sys.modules],
+}))
+"""
+
+
+def test_a_loader_of_300000_trades_stays_below_300_megabytes(db: Database, database_url: str, tmp_path: Path) -> None:
+    path = many(tmp_path / "many.csv", 300_000)
+    run = subprocess.run(
+        [sys.executable, "-c", _LOADER, database_url, str(path)], capture_output=True, text=True, check=True
+    )
+    used = json.loads(run.stdout)
+    assert used["rows"] == value(db, "select count(*) from raw_trades_closed") == 300_000
+    assert used["bytes"] < 300 * 1024 * 1024
+    assert used["imported"] == []
