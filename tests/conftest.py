@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from psycopg import sql
 from dpm_assets.database import Database, run_file
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import sql_dir
+from tests.interleaving import Connection, session
 
 # A small server that forgets what it wrote when the machine stops: the tests kill backends, never the machine. Prepared
 # transactions are off by default and some tests need them.
@@ -88,3 +90,20 @@ def db(database_url: str) -> Iterator[Database]:
     """A fresh warehouse: the production schema, leaves for the running month and three more, no rows."""
     with Database(database_url, application_name="tests") as database:
         yield database
+
+
+@pytest.fixture
+def refreshed(database_url: str, db: Database) -> Iterator[Connection]:
+    """A warehouse of 400 trades of 10 accounts in January and February 2024, with accounts and a regime, refreshed."""
+    with session(database_url, autocommit=True) as opened:
+        opened.execute("select ensure_trade_months(%s)", [[date(2024, 1, 1), date(2024, 2, 1)]])
+        opened.execute(
+            "insert into raw_trades_closed "
+            " (trade_id, account_id, login, symbol, side, open_time, close_time, trade_date, lots, profit, commission)"
+            " select 't' || n, 'a' || n % 10, 'l', 'EURUSD', 'buy', day, day + interval '1 h', day, 1, n % 7 - 3, -0.1"
+            " from (select n, (date '2024-01-01' + n % 55)::timestamp as day from generate_series(1, 400) as n) as days"
+        )
+        opened.execute("insert into raw_accounts_data (account_id, login) values ('a1', 'l')")
+        opened.execute("insert into raw_regimes_daily (date) values ('2024-01-10')")
+        opened.execute("call refresh_warehouse()")
+        yield opened

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, get_args
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -30,6 +30,15 @@ def set_today(conn: Connection, today: date) -> None:
         sql.SQL("create or replace function {}.utc_today() returns date language sql stable as {}").format(
             sql.Identifier(SCHEMA), sql.Literal(f"select date '{today}'")
         )
+    )
+
+
+def insert(conn: Connection, trade_id: str, day: str = "2024-01-10") -> None:
+    """One more trade of account a1."""
+    conn.execute(
+        "insert into raw_trades_closed (trade_id, account_id, login, trade_date, profit)"
+        " values (%s, 'a1', 'l', %s, 1000)",
+        [trade_id, day],
     )
 
 
@@ -214,6 +223,3 @@ def _refresh(conn: Connection, refresh: told.Refresh) -> None:
         conn.execute(f"select {schema}.refresh_views()")
     else:
         conn.execute(f"select {schema}.rebuild_month(%s)", [refresh.month])
-
-
-assert len(get_args(told.Operation)) == 9

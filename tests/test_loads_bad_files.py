@@ -129,10 +129,11 @@ def raw_lines() -> dict[str, list[bytes]]:
     return {path.name: path.read_bytes().splitlines() for path in FILES.iterdir()}
 
 
-@pytest.mark.parametrize(("file", "loaded", "line", "said"), ROWS_AT_FAULT, ids=[case[0] for case in ROWS_AT_FAULT])
+@pytest.mark.parametrize("case", ROWS_AT_FAULT, ids=[case[0] for case in ROWS_AT_FAULT])
 def test_a_bad_row_is_rejected_and_the_good_ones_are_loaded(
-    db: Database, raw_lines: dict[str, list[bytes]], file: str, loaded: int, line: int, said: str
+    db: Database, raw_lines: dict[str, list[bytes]], case: tuple[str, int, int, str]
 ) -> None:
+    file, loaded, line, said = case
     result = load_file(db, FILES / file)
     assert (result.status, result.rows_inserted, result.rows_rejected) == ("loaded", loaded, 1)
     [(stored_line, reason, raw_text)] = rows(db, "select line, reason, raw_text from load_rejects")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.sql
 
 def dpm(url: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     run = subprocess.run(
-        [sys.executable, "-m", "dpm_assets", *map(str, arguments)],
+        [sys.executable, "-c", "from dpm_assets.cli import main; main()", *map(str, arguments)],
         env={**os.environ, "DPM_DATABASE_URL": url, "COLUMNS": "200"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "Traceback" not in run.stdout + run.stderr

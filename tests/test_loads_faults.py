@@ -1,4 +1,4 @@
-"""Whatever goes wrong while a file is loaded: it is loaded once, wholly or not at all, and the user reads a sentence."""
+"""Whatever goes wrong during a load: its file is loaded once, wholly or not at all, and the user reads a sentence."""
 
 import os
 import signal

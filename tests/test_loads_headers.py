@@ -1,7 +1,8 @@
 """Whatever names, orders, delimiters and forms of times a file uses, the same rows come out."""
 
 import gzip
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def reversed_columns(line: str) -> str:
     return ",".join(reversed(line.split(",")))
 
 
-VARIANTS = {
+VARIANTS: dict[str, tuple[str, Callable[[str], str]]] = {
     "the API's camelCase": (CAMEL, lambda row: row),
     "any case": (HEADER.upper(), lambda row: row),
     "spaced": (HEADER.replace("_", " ").title(), lambda row: row),
@@ -65,8 +66,8 @@ def test_every_baseline_and_camel_case_name_is_known() -> None:
             head, *rest = column.name.split("_")
             assert feed.headers[squash(head + "".join(part.title() for part in rest))] == column.name
     assert TRADES.headers[squash("volumeUSD")] == "volume_usd"
-    plans = FEEDS["plans"].headers
-    assert [plans[squash(name)] for name in ("Plan ID", "PlanID", "Type", "Profit Target %", "Max Daily Drawdown %")] == [
+    spreadsheet = ("Plan ID", "PlanID", "Type", "Profit Target %", "Max Daily Drawdown %")
+    assert [FEEDS["plans"].headers[squash(name)] for name in spreadsheet] == [
         "plan_id", "plan_id", "plan_type", "profit_target_pct", "max_daily_drawdown_pct",
     ]  # fmt: skip
 
@@ -180,6 +181,4 @@ def test_a_limit_that_is_none_is_said_in_a_sentence(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "10:15", "2025-13-01", "2025-01-01T10", "2025-01-01T10:15.5", "1899-12-31"])
 def test_what_is_no_time_is_none(text: str) -> None:
-    from datetime import timezone
-
     assert parse_time(text, timezone.utc) is None

@@ -17,12 +17,16 @@ import json, resource, sys
 from pathlib import Path
 from dpm_assets.database import Database
 from dpm_assets.loads.load import load_file
+def peak():  # kilobytes; ru_maxrss would count the memory of the process that started this one
+    status = Path("/proc/self/status")
+    if status.exists():
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
 with Database(sys.argv[1]) as db:
     result = load_file(db, Path(sys.argv[2]))
-scale = 1024 if sys.platform != "darwin" else 1
 print(json.dumps({
     "rows": result.rows_inserted,
-    "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale,
+    "bytes": peak() * 1024,
     "imported": [name for name in ("dagster", "pandas") if name in sys.modules],
 }))
 """

@@ -53,7 +53,8 @@ def test_values_are_normalised(db: Database, tmp_path: Path) -> None:
     load_file(db, write(tmp_path / "new.csv", row))
     [(trade_id, symbol, side, opened, day, stop, take, profit)] = rows(
         db,
-        "select trade_id, std_symbol, side, open_time, trade_date, stop_loss, take_profit, profit from raw_trades_closed",
+        "select trade_id, std_symbol, side, open_time, trade_date, stop_loss, take_profit, profit"
+        " from raw_trades_closed",
     )
     assert (trade_id, symbol, side, day) == ("T1", "EURUSD", "sell", date(2025, 3, 3))
     assert opened == datetime(2025, 3, 3, 9, 0)
@@ -65,8 +66,8 @@ def test_the_ledger_says_what_became_of_every_row(db: Database, tmp_path: Path) 
     result = load_file(db, path)
     [entry] = rows(
         db,
-        "select batch_id, file, feed, bytes, rows_read, rows_inserted, rows_updated, rows_duplicate, rows_rejected, months,"
-        " status, seconds > 0, finished_at >= started_at, loaded_by from load_batches",
+        "select batch_id, file, feed, bytes, rows_read, rows_inserted, rows_updated, rows_duplicate, rows_rejected,"
+        " months, status, seconds > 0, finished_at >= started_at, loaded_by from load_batches",
     )
     assert entry[:11] == (
         result.batch_id, str(path), "trades", path.stat().st_size, 3, 1, 0, 1, 1, [date(2025, 3, 1)], "loaded",
@@ -228,7 +229,10 @@ def test_a_snapshot_with_its_own_time_is_corrected_at_that_time(db: Database, tm
 
 
 def test_plans_come_with_the_names_of_the_spreadsheet(db: Database, tmp_path: Path) -> None:
-    header = "Plan ID,Plan Name,Type,Starting Balance,Profit Target %,Max Daily Drawdown %,Profit Split %,Is Drawdown Relative"
+    header = (
+        "Plan ID,Plan Name,Type,Starting Balance,Profit Target %,Max Daily Drawdown %,Profit Split %,"
+        "Is Drawdown Relative"
+    )
     result = load_file(db, write(tmp_path / "plans.csv", 'P1,"Two\nSteps",Standard,100000,8,5,80,Yes', header=header))
     assert result.feed == "plans" and counts(result) == (1, 0, 0, 0)
     [plan] = rows(

@@ -3,9 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 import psycopg
 import pytest
@@ -14,44 +12,18 @@ from psycopg import sql
 from dpm_assets.database import Database
 from dpm_assets.refresh.verify import CHECKED, verify
 from dpm_assets.server import EmbeddedServer
-from tests.history import differences, set_today
+from tests.history import differences, insert, set_today
 from tests.interleaving import SECONDS, Connection, sent_off, session, wait_until_blocked
 
 pytestmark = pytest.mark.sql
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 REFRESH = "select keys_taken from prop_trading_model.refresh_materialized_views()"
-COLUMNS = "(trade_id, account_id, login, symbol, side, open_time, close_time, trade_date, lots, profit, commission)"
 
 
 @pytest.fixture
-def conn(database_url: str, db: Database) -> Iterator[Connection]:
-    """A warehouse of 400 trades of 10 accounts in January and February 2024, with accounts and a regime, refreshed."""
-    with session(database_url, autocommit=True) as opened:
-        opened.execute("select ensure_trade_months(%s)", [[JANUARY, FEBRUARY]])
-        opened.execute(
-            f"insert into raw_trades_closed {COLUMNS}"
-            " select 't' || n, 'a' || n % 10, 'l', 'EURUSD', 'buy', day, day + interval '1 h', day, 1, n % 7 - 3, -0.1"
-            " from (select n, (date '2024-01-01' + n % 55)::timestamp as day from generate_series(1, 400) as n) as days"
-        )
-        opened.execute("insert into raw_accounts_data (account_id, login) values ('a1', 'l')")
-        opened.execute("insert into raw_regimes_daily (date) values ('2024-01-10')")
-        opened.execute("call refresh_warehouse()")
-        yield opened
-
-
-def insert(conn: Connection, trade_id: str, day: str = "2024-01-10") -> None:
-    conn.execute(
-        "insert into raw_trades_closed (trade_id, account_id, login, trade_date, profit)"
-        " values (%s, 'a1', 'l', %s, 1000)",
-        [trade_id, day],
-    )
-
-
-def profit_of_a1(conn: Connection) -> Any:
-    row = conn.execute("select net from rollup_account where account_id = 'a1'").fetchone()
-    assert row
-    return row[0]
+def conn(refreshed: Connection) -> Connection:
+    return refreshed
 
 
 def test_a_writer_that_is_open_while_a_refresh_runs_is_refreshed_next(
@@ -296,57 +268,3 @@ def test_a_refresh_ends_while_a_leaf_cannot_get_its_triggers(conn: Connection, c
     attach_by_another_owner(conn)
     conn.execute("set statement_timeout = '5s'")
     conn.execute(call)
-
-
-def test_verify_says_what_is_pending_and_finds_no_difference_in_the_rest(conn: Connection, db: Database) -> None:
-    insert(conn, "t-1")
-    result = verify(db)
-    assert result.total == 0
-    assert any("A refresh is due for 1 account-days" in note for note in result.notes)
-    conn.execute("update rollup_market_day set net = net + 1 where trade_date = '2024-01-11'")
-    conn.execute("update rollup_market_day set net = net + 1 where trade_date = '2024-01-10'")
-    assert [difference.key for difference in verify(db).differences] == [{"trade_date": date(2024, 1, 11)}]
-
-
-def test_verify_of_a_month_looks_at_that_month(conn: Connection, db: Database) -> None:
-    conn.execute("update rollup_market_day set net = net + 1 where trade_date = '2024-02-02'")
-    assert verify(db, [JANUARY]).total == 0
-    found = verify(db, [FEBRUARY]).differences
-    assert [(d.object, d.kind, d.key) for d in found] == [
-        ("rollup_market_day", "differs", {"trade_date": date(2024, 2, 2)})
-    ]
-    assert list(found[0].expected) == ["net"]
-    assert found[0].found["net"] - found[0].expected["net"] == 1
-
-
-def test_verify_counts_all_differences_and_shows_the_first(conn: Connection, db: Database) -> None:
-    conn.execute("delete from rollup_account_symbol_day")
-    result = verify(db, shown=3)
-    assert result.counts["rollup_account_symbol_day"] > 100
-    assert [difference.kind for difference in result.differences] == ["missing"] * 3
-
-
-def test_verify_finds_a_damaged_row_of_every_rollup_and_view(conn: Connection, db: Database) -> None:
-    for checked in CHECKED:
-        if checked.name.startswith("rollup"):
-            counted = "active_days" if checked.name == "rollup_account_symbol" else "trades"
-            conn.execute(
-                sql.SQL("update {table} set {counted} = {counted} + 1").format(
-                    table=sql.Identifier(checked.name), counted=sql.Identifier(counted)
-                )
-            )
-    for checked in CHECKED:
-        if checked.name.startswith("mv"):
-            conn.execute(sql.SQL("refresh materialized view {}").format(sql.Identifier(checked.name)))
-    counts = verify(db).counts
-    assert all(counts[checked.name] > 0 for checked in CHECKED), counts
-
-
-def test_verify_reports_a_trade_that_stands_on_two_dates(conn: Connection, db: Database) -> None:
-    insert(conn, "twice", "2024-01-10")
-    insert(conn, "twice", "2024-02-10")
-    conn.execute("call refresh_warehouse()")
-    result = verify(db)
-    assert [(d.kind, d.key) for d in result.differences] == [
-        ("on two dates", {"account_id": "a1", "trade_id": "twice"})
-    ]

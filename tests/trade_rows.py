@@ -17,7 +17,8 @@ def trade(trade_id: str, day: str = "2025-03-03", **changed: str) -> str:
     values = dict(
         trade_id=trade_id, account_id="A1", login="1001", symbol="EURUSD", side="buy",
         open_time=f"{day}T10:00:00", close_time=f"{day}T11:00:00", open_price="1.10000", close_price="1.10100",
-        stop_loss="0", take_profit="0", lots="0.10", volume_usd="11000.00", profit="10.00", commission="-0.70", swap="0",
+        stop_loss="0", take_profit="0", lots="0.10", volume_usd="11000.00", profit="10.00",
+        commission="-0.70", swap="0",
     )  # fmt: skip
     return ",".join((values | changed)[column] for column in COLUMNS)
 

@@ -21,9 +21,9 @@ Limit = Annotated[int, typer.Option(help="How many at most.", min=1)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 Batch = Annotated[int, typer.Argument(help="The batch, as `dpm loads list` shows it.", show_default=False)]
 
-_RECENT = """
-select batch_id, status, feed, file, rows_read, rows_inserted, rows_updated, rows_duplicate, rows_rejected,
-    round(seconds::numeric, 1) as seconds, finished_at
+_RECENT = r"""
+select batch_id, status, feed, regexp_replace(file, '^.*[/\\]', '') as file, rows_read, rows_inserted, rows_updated,
+    rows_duplicate, rows_rejected, round(seconds::numeric, 1) as seconds, to_char(finished_at, 'YYYY-MM-DD HH24:MI') as at
 from prop_trading_model.load_batches order by batch_id desc limit %(limit)s
 """
 _BATCH = """
@@ -31,8 +31,8 @@ select b.*, round((rows_read / nullif(seconds, 0))::numeric) as rows_per_second,
     (select count(*) from prop_trading_model.load_corrections as c where c.batch_id = b.batch_id) as before_images
 from prop_trading_model.load_batches as b where batch_id = %(batch)s
 """
-_WITH_REJECTS = """
-select batch_id, feed, file, rows_rejected, (
+_WITH_REJECTS = r"""
+select batch_id, feed, regexp_replace(file, '^.*[/\\]', '') as file, rows_rejected, (
     select reason from prop_trading_model.load_rejects as r where r.batch_id = b.batch_id order by line limit 1
 ) as first_reason
 from prop_trading_model.load_batches as b where rows_rejected > 0 order by batch_id desc limit %(limit)s

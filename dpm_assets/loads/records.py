@@ -77,9 +77,9 @@ class Records(NamedTuple):
 def records(data: bytes, delimiter: str) -> Records:
     """Every record that is not a blank line, in a piece of text that is complete."""
     ends = record_ends(data, delimiter)
-    if not len(ends) or ends[-1] < len(data):
+    if len(data) > (ends[-1] if len(ends) else 0):
         ends = np.append(ends, len(data))
-    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    starts = np.concatenate([np.zeros(1, np.int64), ends])[: len(ends)]
     octets = np.frombuffer(data, np.uint8)
     filled = ~np.isin(octets[starts], [_LF, _CR])
     starts, ends = starts[filled], ends[filled]

@@ -1,13 +1,16 @@
 """`landing_sensor`: loads complete files from the landing folder, many files in one run."""
 
 import time
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from dpm_assets.loads.assets import load_landing
-from dpm_assets.loads.landing import Scan, scan
 from dpm_assets.runs import failures_in_a_row, pause_after_failures, under_way
 from dpm_assets.settings import settings
+
+if TYPE_CHECKING:
+    from dpm_assets.loads.landing import Scan
 
 # The daemon looks at its sensors every few seconds; watching within the tick finds a file sooner than the next tick.
 WATCH_SECONDS = 4.0
@@ -35,7 +38,9 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
     return dg.RunRequest(run_config={"ops": {"load_files": {"config": {"files": paths}}}})
 
 
-def _wait_for_files() -> Scan:
+def _wait_for_files() -> "Scan":
+    from dpm_assets.loads.landing import scan  # parsing libraries: a run that only refreshes should not import them
+
     give_up = time.monotonic() + WATCH_SECONDS
     found = scan(settings().landing)
     while not found.files and time.monotonic() < give_up:

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from dpm_assets.database import Database
-from dpm_assets.loads.faults import FileMissing, FileRefused
-from dpm_assets.loads.landing import scan, settle
-from dpm_assets.loads.load import load_file
-from dpm_assets.loads.result import LoadResult
 from dpm_assets.months import key_of, known_months
 from dpm_assets.settings import settings
+
+if TYPE_CHECKING:
+    from dpm_assets.loads.result import LoadResult
 
 FEED_ASSETS = {
     "trades": "raw_trades_closed",
@@ -26,7 +26,7 @@ FEED_ASSETS = {
 class Loaded:
     """What a run loaded: results in the order of loading, and the files that were refused with the reason."""
 
-    results: list[LoadResult] = field(default_factory=list)
+    results: "list[LoadResult]" = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
     def months(self) -> list[date]:
@@ -53,6 +53,8 @@ def load_waiting(log: dg.DagsterLogManager, db: Database, feeds: Sequence[str], 
 
     A file that is refused is moved to failed/ with the reason beside it and does not keep the others waiting.
     """
+    from dpm_assets.loads.landing import scan  # parsing libraries: only a run that loads should pay for their import
+
     loaded = Loaded()
     for waiting in scan(settings().landing).files:
         if waiting.feed not in feeds or (only is not None and str(waiting.path) not in only):
@@ -62,6 +64,10 @@ def load_waiting(log: dg.DagsterLogManager, db: Database, feeds: Sequence[str], 
 
 
 def _load_one(log: dg.DagsterLogManager, db: Database, feed: str, path: Path, loaded: Loaded) -> None:
+    from dpm_assets.loads.faults import FileMissing, FileRefused
+    from dpm_assets.loads.landing import settle
+    from dpm_assets.loads.load import load_file
+
     try:
         result = load_file(db, path, feed)
     except FileMissing:

@@ -1,4 +1,4 @@
-"""The rollups and the views, each an asset with monthly partitions, refreshed together in one step a group.
+"""The rollups and the views, each an asset with monthly partitions, refreshed together in one step.
 
 A range of months is one run. Each finished month is noted in refresh_log under the run's key, so that a retry goes on
 from the month where it was killed.
@@ -34,19 +34,25 @@ class RefreshConfig(dg.Config):
     )
 
 
-@dg.multi_asset(
-    name="rollups",
-    specs=[
+def _specs(group: str, descriptions: dict[str, str], inputs: dict[str, list[str]], kind: str) -> list[dg.AssetSpec]:
+    return [
         dg.AssetSpec(
             name,
-            group_name="rollups",
-            deps=ROLLUP_INPUTS[name],
+            group_name=group,
+            deps=inputs[name],
             description=description,
-            kinds={"postgres", "table"},
+            kinds={"postgres", kind},
             metadata={"dagster/table_name": f"prop_trading_model.{name}"},
-            skippable=False,
         )
-        for name, description in ROLLUP_DESCRIPTIONS.items()
+        for name, description in descriptions.items()
+    ]
+
+
+@dg.multi_asset(
+    name="refresh_warehouse",
+    specs=[
+        *_specs("rollups", ROLLUP_DESCRIPTIONS, ROLLUP_INPUTS, "table"),
+        *_specs("views", VIEW_DESCRIPTIONS, VIEW_INPUTS, "view"),
     ],
     check_specs=[
         dg.AssetCheckSpec(
@@ -61,56 +67,32 @@ class RefreshConfig(dg.Config):
     can_subset=True,
     pool=POOL,
 )
-def rollups(context: dg.AssetExecutionContext, config: RefreshConfig, warehouse: Warehouse) -> Results:
+def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, warehouse: Warehouse) -> Results:
+    """One step for all: the database is brought up to date first, in the order that keeps it right, and then told of."""
     months = months_of(context)
+    selected = {key.to_user_string() for key in context.selected_asset_keys}
     with warehouse.db.connection("dpm_refresher") as conn:
         done = bring_up_to_date(context, conn, months, config.rebuild)
-        for name in engine.ROLLUPS:  # in the order in which they depend on each other
-            key = dg.AssetKey(name)
-            if key not in context.selected_asset_keys:
+        disagreeing = months_that_disagree(conn, months)
+        if not disagreeing:
+            began = time.monotonic()
+            done.views = engine.refresh_views(conn, [name for name in engine.VIEWS if name in selected], run_key(context))
+            done.seconds += time.monotonic() - began
+            context.log.info("views refreshed: %s", ", ".join(done.views) or "none was stale")
+        for name in (*engine.ROLLUPS, *engine.VIEWS):  # in the order in which they depend on each other
+            if name not in selected or (disagreeing and name in engine.VIEWS):
                 continue
-            counts = engine.rows_by_month(conn, name, months) if "month" in name or "day" in name else {}
-            for month, rows in counts.items():
-                context.add_asset_metadata({"dagster/partition_row_count": rows}, asset_key=key, partition_key=key_of(month))
-            yield dg.MaterializeResult(asset_key=key, metadata={**table_metadata(conn, name), **_metadata(done)})
-        if context.selected_asset_check_keys:
-            yield _rollups_agree(conn, months)
-
-
-@dg.multi_asset(
-    name="views",
-    specs=[
-        dg.AssetSpec(
-            name,
-            group_name="views",
-            deps=VIEW_INPUTS[name],
-            description=description,
-            kinds={"postgres", "view"},
-            metadata={"dagster/table_name": f"prop_trading_model.{name}"},
-            skippable=False,
-        )
-        for name, description in VIEW_DESCRIPTIONS.items()
-    ],
-    partitions_def=MONTHS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    can_subset=True,
-    pool=POOL,
-)
-def views(context: dg.AssetExecutionContext, config: RefreshConfig, warehouse: Warehouse) -> Results:
-    months = months_of(context)
-    selected = sorted(key.to_user_string() for key in context.selected_asset_keys)
-    with warehouse.db.connection("dpm_refresher") as conn:
-        done = bring_up_to_date(context, conn, months, config.rebuild)
-        began = time.monotonic()
-        done.views = engine.refresh_views(conn, selected, run_key(context))
-        context.log.info("views refreshed in %.2f s: %s", time.monotonic() - began, ", ".join(done.views) or "none was stale")
-        for name in selected:
             for month, metadata in partition_metadata(conn, name, months).items():
                 context.add_asset_metadata(metadata, asset_key=dg.AssetKey(name), partition_key=key_of(month))
-            yield dg.MaterializeResult(
-                asset_key=name,
-                metadata={**table_metadata(conn, name), **_metadata(done), "refreshed_now": name in done.views},
-            )
+            numbers = {"refreshed_now": name in done.views} if name in engine.VIEWS else {}
+            yield dg.MaterializeResult(asset_key=name, metadata={**table_metadata(conn, name), **_metadata(done), **numbers})
+        if context.selected_asset_check_keys:
+            yield _rollups_agree(months, disagreeing)
+    if disagreeing:
+        raise dg.Failure(
+            f"The rollups disagree in {', '.join(disagreeing)}; the views were left as they are. "
+            "Materialize these months again: that recomputes them from the raw trades."
+        )
 
 
 def run_key(context: dg.AssetExecutionContext) -> str:
@@ -154,33 +136,38 @@ def _with_unlisted(conn: psycopg.Connection[Any], months: list[date]) -> list[da
     return [*months, *(month for month in (row[0] if row else []) if key_of(month) not in known)]
 
 
-def _rollups_agree(conn: psycopg.Connection[Any], months: list[date]) -> dg.AssetCheckResult:
+def months_that_disagree(conn: psycopg.Connection[Any], months: list[date]) -> list[str]:
     """Compare trades and net of each month across the rollups; costs what the rollups of those months hold."""
     rows = conn.execute(
         """
-        select m, d.*, s.*, a.*
+        select to_char(m, 'YYYY-MM')
         from unnest(%s::date[]) as m
         cross join lateral (
-            select coalesce(sum(trades), 0), coalesce(sum(net), 0) from rollup_market_day
+            select coalesce(sum(trades), 0), coalesce(sum(net), 0) from prop_trading_model.rollup_market_day
             where trade_date >= m and trade_date < m + interval '1 month'
-        ) as d (day_trades, day_net)
+        ) as d (trades, net)
         cross join lateral (
-            select coalesce(sum(trades), 0), coalesce(sum(net), 0) from rollup_symbol_day
+            select coalesce(sum(trades), 0), coalesce(sum(net), 0) from prop_trading_model.rollup_symbol_day
             where trade_date >= m and trade_date < m + interval '1 month'
-        ) as s (symbol_trades, symbol_net)
+        ) as s (trades, net)
         cross join lateral (
-            select coalesce(sum(trades), 0), coalesce(sum(net), 0) from rollup_account_month where month = m
-        ) as a (account_trades, account_net)
+            select coalesce(sum(trades), 0), coalesce(sum(net), 0) from prop_trading_model.rollup_account_month
+            where month = m
+        ) as a (trades, net)
+        where d is distinct from s or d is distinct from a
+        order by m
         """,
         [months],
     ).fetchall()
-    wrong = [f"{r[0]:%Y-%m}" for r in rows if not ((r[1], r[2]) == (r[3], r[4]) == (r[5], r[6]))]
+    return [row[0] for row in rows]
+
+
+def _rollups_agree(months: list[date], disagreeing: list[str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="rollups_agree",
         asset_key="rollup_account_symbol_day",
-        passed=not wrong,
-        metadata={"months": len(rows), "months_that_disagree": ", ".join(wrong) or "none"},
-        description=f"Materialize these months again: {', '.join(wrong)}" if wrong else None,
+        passed=not disagreeing,
+        metadata={"months": len(months), "months_that_disagree": ", ".join(disagreeing) or "none"},
     )
 
 

@@ -172,13 +172,3 @@ def months_with_data(conn: psycopg.Connection[Any]) -> list[date]:
         """
     ).fetchall()
     return [row[0] for row in rows]
-
-
-def rows_by_month(conn: psycopg.Connection[Any], table: str, months: Sequence[date]) -> dict[date, int]:
-    """How many rows of a rollup (or of the trades) each month has."""
-    column = "month" if table == "rollup_account_month" else "trade_date"
-    query = psycopg.sql.SQL(
-        "select m, (select count(*) from {table} where {column} >= m and {column} < m + interval '1 month')"
-        " from unnest(%s::date[]) as m"
-    ).format(table=psycopg.sql.Identifier("prop_trading_model", table), column=psycopg.sql.Identifier(column))
-    return {row[0]: row[1] for row in conn.execute(query, [list(months)]).fetchall()}

@@ -10,7 +10,11 @@ import psycopg
 from dpm_assets.calendar import month_of
 from dpm_assets.months import key_of, known_months
 
-_MONTH_OF_VIEW = {
+_DATE_OF = {
+    "rollup_account_symbol_day": "trade_date",
+    "rollup_account_month": "month",
+    "rollup_market_day": "trade_date",
+    "rollup_symbol_day": "trade_date",
     "mv_daily_trading_stats": "date",
     "mv_market_regime_performance": "date",
 }
@@ -38,14 +42,14 @@ def table_metadata(conn: psycopg.Connection[Any], name: str) -> dict[str, Any]:
     }
 
 
-def partition_metadata(conn: psycopg.Connection[Any], view: str, months: Sequence[date]) -> dict[date, dict[str, Any]]:
-    """For each month the rows that a view holds of it, where its rows have a date; else the trades of the month."""
-    column = _MONTH_OF_VIEW.get(view)
+def partition_metadata(conn: psycopg.Connection[Any], name: str, months: Sequence[date]) -> dict[date, dict[str, Any]]:
+    """For each month the rows of it, where the rows of a rollup or view have a date; else the trades of the month."""
+    column = _DATE_OF.get(name)
     if column:
         query = psycopg.sql.SQL(
-            "select m, (select count(*) from {view} where {column} >= m and {column} < m + interval '1 month')"
+            "select m, (select count(*) from {table} where {column} >= m and {column} < m + interval '1 month')"
             " from unnest(%s::date[]) as m"
-        ).format(view=psycopg.sql.Identifier("prop_trading_model", view), column=psycopg.sql.Identifier(column))
+        ).format(table=psycopg.sql.Identifier("prop_trading_model", name), column=psycopg.sql.Identifier(column))
         return {row[0]: {"dagster/partition_row_count": row[1]} for row in conn.execute(query, [list(months)])}
     trades = conn.execute(
         "select m, (select coalesce(sum(trades), 0)::bigint from prop_trading_model.rollup_market_day"

@@ -16,7 +16,7 @@ refresh_job = dg.define_asset_job(
 )
 
 FOLLOW_LOG: dict[str, Any] = {
-    "ops": {"rollups": {"config": {"rebuild": False}}, "views": {"config": {"rebuild": False}}}
+    "ops": {"refresh_warehouse": {"config": {"rebuild": False}}}
 }
 """Run config of a refresh that does what the change log says and no more."""
 

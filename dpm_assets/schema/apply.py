@@ -3,17 +3,17 @@
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, pool
 
 from dpm_assets.database import SCHEMA, Database, expand, run_file
 from dpm_assets.errors import DpmError
 from dpm_assets.settings import sql_dir
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def status(db: Database) -> SchemaStatus:
         if has_version and has_version[0]:
             found = conn.execute("select version_num from prop_trading_model.alembic_version").fetchone()
             revision = found[0] if found else None
+    from alembic.script import ScriptDirectory  # here, since every run of the graph would pay for the import
+
     expected = ScriptDirectory.from_config(alembic_config()).get_current_head()
     return SchemaStatus(revision, _digest_of(note), str(expected), file_digest())
 
@@ -67,6 +69,8 @@ def apply_schema(url: str) -> bool:
             refuse_baseline(conn)
             run_file(conn, sql_dir() / "schema.sql")
             _note_digest(conn)
+    from alembic import command
+
     config = alembic_config()
     engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
     with engine.connect() as connection:
@@ -90,7 +94,9 @@ def refuse_baseline(conn: psycopg.Connection[Any]) -> None:
         )
 
 
-def alembic_config() -> Config:
+def alembic_config() -> "Config":
+    from alembic.config import Config
+
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", "dpm_assets.schema:alembic")

@@ -49,6 +49,8 @@ def server_settings(port: int, major: int, memory: int, cores: int, has_statemen
         # Compiling costs more than it saves in the short queries of a refresh.
         "jit": "off",
         "track_io_timing": "on",
+        # A session whose client was killed ends soon, and its locks with it.
+        "client_connection_check_interval": "5s",
         "huge_pages": "try",
         "log_min_duration_statement": "5s",
         "log_lock_waits": "on",

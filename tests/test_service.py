@@ -1,0 +1,210 @@
+"""The service as a user has it: `dpm up`, files in the landing folder, the UI's own calls, kill -9, Ctrl-C."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from dpm_assets.calendar import add_months, month_of, months_between, today
+from tests.service import Service, wait_for
+
+pytestmark = pytest.mark.service
+
+FIRST = add_months(month_of(today()), -12)
+MONTHS = list(months_between(FIRST, add_months(FIRST, 11)))
+VIEWS = ["mv_daily_trading_stats", "mv_symbol_performance", "mv_account_performance_summary"]
+
+LAUNCH_BACKFILL = """
+mutation Launch($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service with 12 months of trades loaded through the landing folder, and refreshed."""
+    folder = tmp_path_factory.mktemp("service")
+    os.chmod(folder, 0o755)  # as root, the server runs as a lesser user who has to get in
+    running = Service(folder)
+    made = running.dpm("sample", "--trades", "20000", "--months", "12", "--start", f"{FIRST:%Y-%m}", "--seed", "3",
+                       "--out", str(folder / "sample"))  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    running.start()
+    try:
+        for feed in ("plans", "accounts", "trades"):
+            (running.landing / feed).mkdir(parents=True, exist_ok=True)
+            for file in sorted((folder / "sample" / feed).glob("*.csv")):
+                file.replace(running.landing / feed / file.name)
+        wait_for(lambda: _shown(running) == 20_000, 120, "20,000 trades in mv_daily_trading_stats")
+        wait_for(lambda: _idle(running), 60, "the end of the refresh")
+        yield running
+    finally:
+        if running.process:
+            running.stop()
+
+
+def _shown(service: Service) -> int:
+    with service.connect() as conn:
+        row = conn.execute("select coalesce(sum(total_trades), 0) from mv_daily_trading_stats").fetchone()
+        waiting = conn.execute("select keys, views from pending_changes()").fetchone()
+    assert row is not None and waiting is not None
+    return int(row[0]) if waiting == (0, []) else -1
+
+
+def _idle(service: Service) -> bool:
+    return not service.runs("status in ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED')")
+
+
+def test_files_in_the_landing_folder_end_in_views_and_in_done(service: Service) -> None:
+    assert not list((service.landing / "trades").glob("*.csv"))
+    assert len(list((service.landing / "trades" / "done").glob("*.csv"))) == 12
+    for asset in ("raw_trades_closed", *VIEWS):
+        months = service.materialized_months(asset)
+        assert {month.isoformat() for month in MONTHS} <= months, asset
+
+
+def test_a_copy_by_psql_is_refreshed_and_appears_in_the_lineage(service: Service) -> None:
+    day = MONTHS[4].replace(day=9)
+    before = _shown(service)
+    with service.connect() as conn, conn.cursor() as cursor:
+        with cursor.copy(
+            "copy raw_trades_closed (trade_id, account_id, login, std_symbol, trade_date, profit) from stdin"
+        ) as copy:
+            copy.write_row(("psql-1", "by-psql", "1", "EURUSD", day, "12.50"))
+    wait_for(lambda: _shown(service) == before + 1, 60, "the trade in the view")
+    with service.connect("dagster") as conn:
+        row = conn.execute(
+            "select count(*) from event_logs where asset_key = '[\"raw_trades_closed\"]' and partition = %s"
+            " and event like '%%something other than the loader%%'",
+            [MONTHS[4].isoformat()],
+        ).fetchone()
+    assert row is not None and row[0] >= 1
+
+
+def test_a_bad_file_goes_to_failed_with_its_reason_and_the_next_file_is_loaded(service: Service) -> None:
+    before = _shown(service)
+    folder = service.landing / "trades"
+    (folder / "bad.csv").write_text("tradeId,symbol\n1,EURUSD\n")
+    (folder / "good.csv").write_text(
+        "trade_id,account_id,login,trade_date,profit\n" + f"good-1,landed,7,{MONTHS[2].isoformat()},5.00\n"
+    )
+    reason = folder / "failed" / "bad.csv.reason.txt"
+    wait_for(lambda: reason.exists() and "account_id" in reason.read_text(), 60, "the refusal, naming the column")
+    wait_for(lambda: _shown(service) == before + 1, 60, "the good file in the view")
+
+
+def test_a_backfill_of_12_months_killed_after_the_fifth_goes_on_with_the_seven_that_are_left(service: Service) -> None:
+    wait_for(lambda: _idle(service), 60, "the end of other runs")
+    with service.connect() as blocker, service.connect() as watcher:
+        blocker.execute("begin")
+        blocker.execute(f"lock table raw_trades_closed_{MONTHS[5]:%Y_%m} in access exclusive mode")
+        backfill = _launch_backfill(service)
+        wait_for(lambda: len(_done(watcher, backfill)) == 5, 90, "five finished months")
+        wait_for(lambda: _blocked(watcher) is not None, 30, "the sixth month waiting")
+        (run_id, *_), *others = service.runs("run_body like %s", f"%{backfill}%")
+        assert not others, "a backfill of a range is one run"
+        os.kill(_pid_of(service, run_id), signal.SIGKILL)
+        # The server would notice the dead client by itself after some seconds; the test does not wait for that.
+        watcher.execute("select pg_terminate_backend(%s)", [_blocked(watcher)])
+        blocker.execute("rollback")
+        wait_for(
+            lambda: [status for _, status, _ in service.runs("run_body like %s", f"%{backfill}%")] == ["FAILURE", "SUCCESS"],
+            120,
+            "a retry that succeeds",
+        )
+        done = _done(watcher, backfill)
+    assert sorted(done) == MONTHS, "each month was rebuilt once: five before the kill and seven by the retry"
+    retry = service.runs("run_body like %s and status = 'SUCCESS'", f"%{backfill}%")[0][0]
+    for view in VIEWS:
+        assert _marked_by(service, retry, view) == {month.isoformat() for month in MONTHS}
+
+
+def _launch_backfill(service: Service) -> str:
+    answer = service.graphql(
+        LAUNCH_BACKFILL,
+        params={
+            "assetSelection": [{"path": [view]} for view in VIEWS],
+            "partitionNames": [month.isoformat() for month in MONTHS],
+            "title": "twelve months",
+        },
+    )["launchPartitionBackfill"]
+    assert answer["__typename"] == "LaunchBackfillSuccess", answer
+    return str(answer["backfillId"])
+
+
+def _done(conn: "psycopg.Connection[Any]", backfill: str) -> list[Any]:
+    rows = conn.execute("select month from refresh_log where run_key = %s and kind = 'month'", [backfill]).fetchall()
+    return [row[0] for row in rows]
+
+
+def _blocked(conn: "psycopg.Connection[Any]") -> int | None:
+    row = conn.execute(
+        "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%rebuild_month%'"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _pid_of(service: Service, run_id: str) -> int:
+    with service.connect("dagster") as conn:
+        row = conn.execute(
+            "select substring(event from 'Executing steps in process \\(pid: (\\d+)\\)') from event_logs"
+            " where run_id = %s and event like '%%Executing steps in process%%'",
+            [run_id],
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _marked_by(service: Service, run_id: str, asset: str) -> set[str]:
+    with service.connect("dagster") as conn:
+        rows = conn.execute(
+            "select partition from event_logs where run_id = %s and dagster_event_type = 'ASSET_MATERIALIZATION'"
+            " and asset_key = %s",
+            [run_id, f'["{asset}"]'],
+        ).fetchall()
+    return {row[0] for row in rows}
+
+
+def test_dpm_verify_finds_no_difference(service: Service) -> None:
+    verified = service.dpm("verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_second_service_on_the_same_home_is_refused_in_one_sentence(service: Service) -> None:
+    refused = service.dpm("up", "--port", str(service.port + 1))
+    assert refused.returncode == 2
+    assert "running already" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_ctrl_c_stops_all_and_a_second_start_is_warm(service: Service) -> None:
+    before = _shown(service)
+    assert service.stop() == 0
+    assert not _processes_of(service), "nothing that the service started is left"
+    service.start()
+    assert _shown(service) == before
+
+
+def _processes_of(service: Service) -> list[str]:
+    """Command lines of live processes that carry this service's home in their environment or arguments."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            environment = (process / "environ").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(process.name) != str(os.getpid()) and (
+            f"DPM_HOME={service.home}\0" in environment + "\0" or str(service.home) in command
+        ):
+            found.append(command)
+    return found
