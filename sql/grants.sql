@@ -16,8 +16,8 @@ declare
         'ensure_metrics_years(integer[])'
     ];
     for_refreshers text[] := array[
-        'refresh_bite(bigint, date[], text)', 'rebuild_month(date, text)', 'rebuild_totals(text)',
-        'refresh_views(text[], text)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)'
+        'refresh_bite(bigint, date[], text, boolean)', 'rebuild_month(date, text)', 'rebuild_totals(text)',
+        'refresh_views(text[], text)', 'note_refresh(timestamptz, bigint, jsonb)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)'
     ];
     wanted text;
 begin

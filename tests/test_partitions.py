@@ -126,7 +126,6 @@ def test_two_sessions_that_make_the_same_month_make_it_once(conn: Connection, da
     assert leaves(conn).count("raw_trades_closed_2021_05") == 1
 
 
-@pytest.mark.xfail(reason="the lock of the makers of leaves is waited for under their lock_timeout", strict=True)
 def test_a_session_waits_for_another_that_makes_many_months(conn: Connection, database_url: str) -> None:
     with session(database_url) as first, session(database_url, autocommit=True) as second:
         first.execute(CREATE_OLD)

@@ -114,7 +114,6 @@ def test_readers_do_not_wait_for_a_refresh_that_is_not_committed(conn: Connectio
         refresher.rollback()
 
 
-@pytest.mark.xfail(reason="the refresh truncates refresh_keys, which waits for whoever has read it", strict=True)
 def test_a_refresh_does_not_wait_for_a_reader_of_all_tables(conn: Connection, database_url: str) -> None:
     """A dump holds ACCESS SHARE on every table for as long as it takes."""
     insert(conn, "t-1")
@@ -262,7 +261,6 @@ def attach_by_another_owner(conn: Connection) -> None:
     )
 
 
-@pytest.mark.xfail(reason="each bite marks the month of the undressed leaf again, so no bite is the last", strict=True)
 @pytest.mark.parametrize("call", [REFRESH, "call refresh_warehouse()"])
 def test_a_refresh_ends_while_a_leaf_cannot_get_its_triggers(conn: Connection, call: str) -> None:
     attach_by_another_owner(conn)

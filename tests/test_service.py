@@ -95,7 +95,8 @@ def test_a_bad_file_goes_to_failed_with_its_reason_and_the_next_file_is_loaded(s
     folder = service.landing / "trades"
     (folder / "bad.csv").write_text("tradeId,symbol\n1,EURUSD\n")
     (folder / "good.csv").write_text(
-        "trade_id,account_id,login,trade_date,profit\n" + f"good-1,landed,7,{MONTHS[2].isoformat()},5.00\n"
+        "trade_id,account_id,login,symbol,side,lots,trade_date,profit\n"
+        f"good-1,landed,7,EURUSD,buy,0.10,{MONTHS[2].isoformat()},5.00\n"
     )
     reason = folder / "failed" / "bad.csv.reason.txt"
     wait_for(lambda: reason.exists() and "account_id" in reason.read_text(), 60, "the refusal, naming the column")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -75,16 +76,17 @@ def drain(conn: psycopg.Connection[Any], months: Sequence[date] | None = None, r
     """Bring the rollups up to date with the log (of these months, or all), each bite in a transaction of its own."""
     done = Refreshed()
     began = time.monotonic()
-    while True:
+    for bite_number in count():
         bite = conn.execute(
-            "select keys_taken, months_taken, months, rows_written from prop_trading_model.refresh_bite(%s, %s, %s)",
-            [BITE, list(months) if months is not None else None, run_key],
+            "select keys_taken, months_taken, months, rows_written from prop_trading_model.refresh_bite(%s, %s, %s, %s)",
+            [BITE, list(months) if months is not None else None, run_key, bite_number == 0],
         ).fetchone()
         assert bite is not None
         if bite[0] + bite[1] == 0:
-            done.seconds = time.monotonic() - began
-            return done
+            break
         done.add(bite[0], bite[2], bite[3])
+    done.seconds = time.monotonic() - began
+    return done
 
 
 def rebuild(

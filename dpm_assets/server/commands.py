@@ -20,7 +20,9 @@ console = Console(highlight=False, soft_wrap=True)
 
 def _server() -> EmbeddedServer:
     if settings().database_url is not None:
-        raise DpmError("This warehouse uses a server of your own (DPM_DATABASE_URL is set). Unset it to use the embedded one.")
+        raise DpmError(
+            "This warehouse uses a server of your own (DPM_DATABASE_URL is set). Unset it to use the embedded one."
+        )
     return embedded_server()
 
 
@@ -37,9 +39,8 @@ def start() -> None:
     server = _server()
     started = server.start()
     state = server.state()
-    console.print(
-        f"PostgreSQL {state.major} {'started' if started else 'is running already'} on 127.0.0.1:{state.port}; data in {state.data}"
-    )
+    what = "started" if started else "is running already"
+    console.print(f"PostgreSQL {state.major} {what} on 127.0.0.1:{state.port}; data in {state.data}")
     if not Path(state.root).is_relative_to(server.home):
         console.print(f"The server's user cannot enter {server.home}, so the data is in {state.root}.")
 
@@ -58,7 +59,9 @@ def status() -> None:
         console.print(f"Not running; home {server.home}.")
         raise typer.Exit(3)
     state = server.state()
-    console.print(f"PostgreSQL {state.major} runs on 127.0.0.1:{state.port}; data in {state.data}; programs in {state.binaries}")
+    console.print(
+        f"PostgreSQL {state.major} runs on 127.0.0.1:{state.port}; data in {state.data}; programs in {state.binaries}"
+    )
 
 
 @app.command()

@@ -2,11 +2,13 @@
 
 from dpm_assets.errors import DpmError
 from dpm_assets.server.embedded import EmbeddedServer
+from dpm_assets.server.programs import forget_other_servers
 from dpm_assets.settings import settings
 
 
 def embedded_server() -> EmbeddedServer:
-    """The embedded server of this warehouse's home, running or not."""
+    """The embedded server of this warehouse's home, running or not; this process speaks to no other from now on."""
+    forget_other_servers()
     return EmbeddedServer(settings().home, settings().pg_bin)
 
 

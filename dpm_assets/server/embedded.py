@@ -2,36 +2,40 @@
 
 import os
 import shutil
-import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
+from psycopg import pq
 
 from dpm_assets.errors import DpmError
+from dpm_assets.server import logins
 from dpm_assets.server.binaries import Binaries, find_binaries
-from dpm_assets.server.places import (
-    ServerUser,
-    as_user,
-    data_root,
-    make_folder,
-    reachable_binaries,
-    server_user,
-)
+from dpm_assets.server.logins import ADMINISTRATOR, DAGSTER_DATABASE, SERVICE, WAREHOUSE_DATABASE
+from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, server_user
+from dpm_assets.server.postmaster import clear_after_crash, end, postmaster
+from dpm_assets.server.programs import run, said_since
 from dpm_assets.server.state import ServerState, free_port, locked, passwords, read_state, write_state
-from dpm_assets.server.tuning import machine_memory, server_settings, settings_text
+from dpm_assets.server.tuning import (
+    has_statement_statistics,
+    machine_cores,
+    machine_memory,
+    server_settings,
+    settings_text,
+)
+
+__all__ = ["DAGSTER_DATABASE", "WAREHOUSE_DATABASE", "EmbeddedServer"]
 
 START_SECONDS = 120
-WAREHOUSE_DATABASE = "dpm"
-DAGSTER_DATABASE = "dagster"
-ROLES = ("dpm_owner", "dpm_loader", "dpm_refresher", "dpm_reader")
+RETRY_SECONDS = 30
+LARGEST_LOG = 20 * 1024 * 1024
 
 
 class EmbeddedServer:
     """The PostgreSQL whose state is under `home`; `binaries` is a folder of programs that goes before all others.
 
-    It listens on 127.0.0.1 only, with SCRAM passwords. `memory` in bytes bounds what it plans with (default: the machine's).
+    It listens on 127.0.0.1 only, with SCRAM passwords. `memory`, in bytes, is what it plans with, by default all.
     """
 
     def __init__(self, home: Path, binaries: Path | None = None, memory: int | None = None) -> None:
@@ -40,23 +44,20 @@ class EmbeddedServer:
         self._memory = memory or machine_memory()
 
     def start(self) -> bool:
-        """Start the server, making its data at the first start; False when it was running already."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        """Start the server, making its data at the first start; False when it was running already.
+
+        A start that fails leaves no server behind. Raises DpmError with PostgreSQL's reason.
+        """
         with locked(self.home):
             if self.running():
+                self._make_first_objects()
                 return False
-            user = server_user()
-            before = read_state(self.home)
-            root = Path(before.root) if before and before.data.is_dir() else data_root(self.home, user)
-            found = reachable_binaries(find_binaries(self._explicit, _data_major(root / "data")), user, root)
-            make_folder(root, user, 0o700)
-            state = ServerState(str(root), str(found.folder), found.major, free_port(before.port if before else None))
-            if not state.data.exists():
-                self._init(found, state, user)
-            self._write_settings(state, user)
-            write_state(self.home, state)
-            self._launch(found, state, user)
-            self._make_databases()
+            try:
+                self._start()
+            except OSError as error:
+                raise DpmError(
+                    f"The server cannot be started: {error}. Mend that, or set DPM_HOME elsewhere."
+                ) from None
             return True
 
     def stop(self) -> bool:
@@ -65,14 +66,15 @@ class EmbeddedServer:
             return False
         with locked(self.home):
             state = read_state(self.home)
-            if state is None or _postmaster(state.data) is None:
-                return False
-            self._control(state, server_user(), "stop", "-m", "fast", "-w", "-t", str(START_SECONDS))
-            return True
+            return state is not None and end(state.data)
 
     def running(self) -> bool:
+        """Whether this home's own server is alive and takes connections."""
         state = read_state(self.home)
-        return state is not None and _postmaster(state.data) is not None and self._answers(state)
+        if state is None or postmaster(state.data) is None:
+            return False
+        address = f"hostaddr=127.0.0.1 port={state.port} sslmode=disable gssencmode=disable connect_timeout=3"
+        return pq.PGconn.ping(address.encode()) == pq.Ping.OK
 
     def state(self) -> ServerState:
         """Where the server is. Raises DpmError when none was started in this home."""
@@ -82,45 +84,69 @@ class EmbeddedServer:
         return found
 
     def url(self, database: str = WAREHOUSE_DATABASE) -> str:
-        """The administrator's URL of a database."""
-        return self._url("postgres", database)
+        """The administrator's URL of a database. Raises DpmError when the server is not running."""
+        return self._url(ADMINISTRATOR, database)
 
     def service_url(self, database: str = WAREHOUSE_DATABASE) -> str:
         """The URL that the service logs in with: no superuser, owner of nothing in the warehouse."""
-        return self._url("dpm_service", database)
+        return self._url(SERVICE, database)
 
-    def create_database(self, name: str, owner: str = "postgres") -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
-            conn.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner)))
+    def create_database(self, name: str, owner: str = ADMINISTRATOR) -> None:
+        with logins.connect(self.url("postgres")) as conn:
+            logins.make_database(conn, name, owner)
 
     def grant_roles(self) -> None:
         """Let the service act as the roles of the schema; those that are not there yet are left out."""
-        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
-            there = conn.execute("select rolname from pg_roles where rolname = any (%s)", [list(ROLES)]).fetchall()
-            for (role,) in there:
-                conn.execute(sql.SQL("grant {} to dpm_service").format(sql.Identifier(role)))
+        with logins.connect(self.url("postgres")) as conn:
+            logins.grant_roles(conn)
 
     def _url(self, login: str, database: str) -> str:
-        return f"postgresql://{login}:{passwords(self.home)[login]}@127.0.0.1:{self.state().port}/{database}"
+        state = self.state()
+        if postmaster(state.data) is None:
+            raise DpmError("The embedded server is not running. Start it with dpm server start.")
+        return f"postgresql://{login}:{passwords(self.home)[login]}@127.0.0.1:{state.port}/{database}"
+
+    def _start(self) -> None:
+        before = read_state(self.home)
+        root = data_root(self.home, before)
+        user = server_user(root / "data")
+        make_root(root, self.home, user)
+        last_run_from = Path(before.binaries) if before else None
+        wanted = find_binaries(self._explicit, _data_major(root / "data"), last_run_from)
+        found = reachable_binaries(wanted, user, root)
+        state = ServerState(str(root), str(found.folder), found.major, free_port(before.port if before else None))
+        write_state(self.home, state)
+        if not state.data.exists():
+            self._init(found, state, user)
+        if postmaster(state.data) is not None:
+            end(state.data, patience=10)  # one that hangs, or that an interrupted start left half way up
+        clear_after_crash(state.data)
+        try:
+            self._launch(found, state, user)
+            self._make_first_objects()
+        except BaseException:
+            end(state.data, patience=5)
+            raise
 
     def _init(self, found: Binaries, state: ServerState, user: ServerUser | None) -> None:
         """initdb beside the data directory and a rename, so that a kill leaves none that is half made."""
-        making = state.data.with_name(f"data.new-{os.getpid()}")
-        password_file = Path(state.root) / f"initdb-{os.getpid()}.pw"
-        locale = (
-            ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-            if found.major >= 17
-            else ["--locale=C.UTF-8"]
-        )
+        root = Path(state.root)
+        making, password_file = root / "data.new", root / "initdb.password"
+        shutil.rmtree(making, ignore_errors=True)
+        locale = ["--locale=C.UTF-8"]
+        if found.major >= 17:
+            locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         try:
+            password_file.unlink(missing_ok=True)
             password_file.touch(mode=0o600)
-            password_file.write_text(passwords(self.home)["postgres"], encoding="utf-8")
+            password_file.write_text(passwords(self.home)[ADMINISTRATOR], encoding="utf-8")
             if user:
                 os.chown(password_file, user.uid, user.gid)
-            self._run(
-                [found.program("initdb"), "-D", str(making), "-U", "postgres", "-E", "UTF8", "--auth=scram-sha-256",
+            run(
+                [found.program("initdb"), "-D", str(making), "-U", ADMINISTRATOR, "-E", "UTF8", "--auth=scram-sha-256",
                  f"--pwfile={password_file}", "--data-checksums", "--no-instructions", *locale],
                 user,
+                self.home / "initdb.log",
             )  # fmt: skip
             with (making / "postgresql.conf").open("a", encoding="utf-8") as file:
                 file.write("\ninclude_if_exists = 'dpm.conf'\ninclude_if_exists = 'custom.conf'\n")
@@ -130,77 +156,49 @@ class EmbeddedServer:
             shutil.rmtree(making, ignore_errors=True)
 
     def _write_settings(self, state: ServerState, user: ServerUser | None) -> None:
-        library = Path(state.binaries).parent
-        has_statements = any(library.rglob("pg_stat_statements.control")) or Path(
-            f"/usr/share/postgresql/{state.major}/extension/pg_stat_statements.control"
-        ).exists()
-        chosen = server_settings(state.port, state.major, self._memory, os.cpu_count() or 1, has_statements)
+        statistics = has_statement_statistics(Path(state.binaries))
+        free = shutil.disk_usage(state.data).free
+        chosen = server_settings(
+            state.port, state.major, memory=self._memory, cores=machine_cores(), has_statements=statistics, free=free
+        )
         path = state.data / "dpm.conf"
         path.write_text(settings_text(chosen), encoding="utf-8")
         if user:
             os.chown(path, user.uid, user.gid)
 
     def _launch(self, found: Binaries, state: ServerState, user: ServerUser | None) -> None:
-        """pg_ctl start, tried again for a while: after a kill -9 the old process may still hold the data directory."""
-        give_up = time.monotonic() + 20
+        """pg_ctl start; again where another try can help: the port was taken, or a killed server has not let go yet."""
+        log = state.log
+        if log.exists() and log.stat().st_size > LARGEST_LOG:
+            log.replace(log.with_suffix(".log.1"))
+        options = ["-D", str(state.data), "-l", str(log), "-w", "-t", str(START_SECONDS)]
+        give_up = time.monotonic() + RETRY_SECONDS
         while True:
+            self._write_settings(state, user)
+            begin = log.stat().st_size if log.exists() else 0
             try:
-                self._control(state, user, "start", "-w", "-t", str(START_SECONDS), "-l", str(Path(state.root) / "server.log"))
+                run([found.program("pg_ctl"), "start", *options], user, self.home / "pg_ctl.log")
                 return
-            except DpmError:
-                if time.monotonic() >= give_up:
-                    self._control_quietly(state, user)
-                    raise
-                time.sleep(0.5)
+            except DpmError as error:
+                reason = said_since(log, begin) if log.exists() else ""
+                taken = "could not bind" in reason or "could not create any TCP/IP sockets" in reason
+                letting_go = "shared memory block" in reason or "lock file" in reason
+                if not (taken or letting_go) or time.monotonic() >= give_up:
+                    raise DpmError(f"PostgreSQL does not start: {reason or error} Its log is {log}.") from None
+            if taken:
+                state = replace(state, port=free_port())
+                write_state(self.home, state)
+            time.sleep(0.5)
 
-    def _control(self, state: ServerState, user: ServerUser | None, action: str, *arguments: str) -> None:
-        self._run([str(Path(state.binaries) / "pg_ctl"), action, "-D", str(state.data), *arguments], user)
-
-    def _control_quietly(self, state: ServerState, user: ServerUser | None) -> None:
-        """After a start that failed: leave no server behind that came up too late."""
+    def _make_first_objects(self) -> None:
         try:
-            self._control(state, user, "stop", "-m", "immediate", "-w")
-        except DpmError:
-            return
-
-    def _run(self, command: list[str], user: ServerUser | None) -> None:
-        """Run a program of PostgreSQL, its output in a file: a pipe would be held open by the server that it starts."""
-        log = self.home / "commands.log"
-        with log.open("ab") as output:
-            begin = output.tell()
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_environment(), check=False,
-                **(as_user(user) or {"cwd": "/"}),
-            )  # fmt: skip
-        if done.returncode != 0:
-            with log.open("rb") as said:
-                said.seek(begin)
-                reason = " ".join(said.read().decode(errors="replace").split())[-400:]
-            raise DpmError(f"{Path(command[0]).name} failed: {reason or 'no message'}. The server's log is {self._server_log()}.")
-
-    def _server_log(self) -> str:
-        state = read_state(self.home)
-        return str(Path(state.root) / "server.log") if state else str(self.home / "commands.log")
-
-    def _answers(self, state: ServerState) -> bool:
-        ready = [str(Path(state.binaries) / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(state.port), "-t", "3"]
-        try:
-            return subprocess.run(ready, env=_environment(), check=False).returncode == 0
-        except OSError:
-            return False
-
-    def _make_databases(self) -> None:
-        """The two databases and the service's login, at the first start; a kill in between is made good at the next."""
-        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
-            there = {row[0] for row in conn.execute("select datname from pg_database").fetchall()}
-            if conn.execute("select from pg_roles where rolname = 'dpm_service'").fetchone() is None:
-                conn.execute(
-                    sql.SQL("create role dpm_service login noinherit password {}").format(passwords(self.home)["dpm_service"])
-                )
-            if WAREHOUSE_DATABASE not in there:
-                self.create_database(WAREHOUSE_DATABASE)
-            if DAGSTER_DATABASE not in there:
-                self.create_database(DAGSTER_DATABASE, owner="dpm_service")
+            with logins.connect(self.url("postgres")) as conn:
+                logins.make_first_objects(conn, passwords(self.home)[SERVICE])
+        except psycopg.OperationalError as error:
+            raise DpmError(
+                f"The server in {self.state().root} refuses its administrator: {str(error).strip()}. If "
+                f"{self.home}/passwords.json was lost, restore it, or delete {self.state().root} to begin with no data."
+            ) from None
 
 
 def _data_major(data: Path) -> int | None:
@@ -209,18 +207,3 @@ def _data_major(data: Path) -> int | None:
         return int((data / "PG_VERSION").read_text().split(".")[0])
     except (OSError, ValueError):
         return None
-
-
-def _postmaster(data: Path) -> int | None:
-    """The process id in postmaster.pid, if that process is alive."""
-    try:
-        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, 0)
-    except (OSError, ValueError, IndexError):
-        return None
-    return pid
-
-
-def _environment() -> dict[str, str]:
-    """This environment without PG* variables: they would send the programs to another server."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}

@@ -1,87 +1,159 @@
-"""Who runs the server, and where its files are: under DPM_HOME, or where the server's user can reach when that is not."""
+"""Who runs the server, and where its files are: under DPM_HOME, or elsewhere when the server's user cannot go there."""
 
 import hashlib
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dpm_assets.errors import DpmError
 from dpm_assets.server.binaries import Binaries
+from dpm_assets.server.state import ServerState
 
 _REACHABLE_BASE = Path("/var/lib/dpm")
 
 
 @dataclass(frozen=True)
 class ServerUser:
-    """The operating-system user of the server: None for the one who runs this."""
+    """The operating-system user that runs the server in root's stead."""
 
     name: str
     uid: int
     gid: int
 
 
-def server_user() -> ServerUser | None:
-    """PostgreSQL refuses to run as root: then an existing lesser user runs it, and no new one is made."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+def server_user(data: Path) -> ServerUser | None:
+    """None: whoever runs this. For root, whom PostgreSQL refuses, the owner of the data or an existing lesser user.
+
+    No user is made. Raises DpmError when a normal user meets data that somebody else's server wrote.
+    """
+    owner = data.stat().st_uid if data.is_dir() else None
+    if os.geteuid() != 0:
+        if owner not in (None, os.geteuid()):
+            raise DpmError(
+                f"The data in {data} are another user's. Run dpm as the user who made them, or set DPM_HOME."
+            )
         return None
+    if owner:
+        gid = data.stat().st_gid
+        try:
+            return ServerUser(pwd.getpwuid(owner).pw_name, owner, gid)
+        except KeyError:
+            return ServerUser(str(owner), owner, gid)
     for name in ("postgres", "nobody"):
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         return ServerUser(name, entry.pw_uid, entry.pw_gid)
-    raise DpmError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it. Run dpm as another user.")
-
-
-def can_reach(user: ServerUser | None, path: Path) -> bool:
-    """Whether the server's user can enter a folder (or, while it does not exist, the nearest one above it)."""
-    if user is None:
-        return True
-    while not path.exists():
-        path = path.parent
-    return subprocess.run(["test", "-x", str(path)], **as_user(user), check=False).returncode == 0
+    raise DpmError(
+        "PostgreSQL does not run as root, and there is no user postgres or nobody to run it. Run dpm as a normal user."
+    )
 
 
 def as_user(user: ServerUser | None) -> dict[str, Any]:
     """Arguments for subprocess that make a child run as that user, in a folder that it can enter."""
     if user is None:
-        return {}
+        return {"cwd": "/"}
     return {"user": user.uid, "group": user.gid, "extra_groups": [], "cwd": "/"}
 
 
-def data_root(home: Path, user: ServerUser | None) -> Path:
-    """The folder of the server's data: `home`, or one made for it where the server's user can go."""
-    if can_reach(user, home):
-        return home / "postgres"
-    name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
-    return _REACHABLE_BASE / name / "postgres"
+def data_root(home: Path, before: ServerState | None) -> Path:
+    """The folder of the server's data: `home`, or one made for it where the server's user can go.
+
+    A folder outside of `home` has a name by chance: data of a home that was deleted never come back by themselves.
+    """
+    inside = home / "postgres"
+    if (inside / "data").is_dir():
+        return inside
+    mark = hashlib.sha256(str(home).encode()).hexdigest()[:8]
+    if before and (outside := Path(before.root)).parent.parent == _REACHABLE_BASE:
+        if not outside.parent.name.startswith(mark):
+            raise DpmError(
+                f"{home} was moved or copied: its data are in {outside}, made for another folder. Move it back, or "
+                f"delete {home} to begin with an empty server."
+            )
+        return outside
+    if _can_use(home, server_user(inside / "data")):
+        return inside
+    return _REACHABLE_BASE / f"{mark}-{secrets.token_hex(3)}" / "postgres"
+
+
+def make_root(root: Path, home: Path, user: ServerUser | None) -> None:
+    """Make the folder of the data, for the server's user alone; of the folders above it only those that are missing."""
+    for folder in reversed(root.parents):
+        if not folder.exists():
+            folder.mkdir()
+            if user and not folder.is_relative_to(home):
+                folder.chmod(0o711)  # the server's user has to pass, whatever the umask
+    root.mkdir(exist_ok=True)
+    root.chmod(0o700)
+    if user:
+        os.chown(root, user.uid, user.gid)
+        if not _can_use(root, user):
+            raise DpmError(
+                f"The user {user.name}, who runs the server for root, cannot enter {root}. Set DPM_HOME elsewhere."
+            )
 
 
 def reachable_binaries(found: Binaries, user: ServerUser | None, root: Path) -> Binaries:
-    """The binaries themselves, or a copy beside the data when the server's user cannot reach them.
+    """The binaries themselves, or a copy beside the data when the server's user cannot run them.
 
     The programs find their libraries relative to themselves, so the folder tree around them is copied as it is.
     """
-    if can_reach(user, found.folder):
+    if user is None or _can_run(found, user):
         return found
+    parts = [found.folder.parent]
     package = found.folder.parent.parent
-    copied = root.parent / f"binaries-{found.major}"
-    target = copied / package.name
-    if not target.exists():
-        for part in (package, package.with_name(package.name + ".libs")):
-            if part.is_dir():
-                shutil.copytree(part, copied / part.name, symlinks=True, dirs_exist_ok=True)
-    return Binaries(target / found.folder.relative_to(package), found.major)
+    if (libraries := package.with_name(f"{package.name}.libs")).is_dir():
+        parts = [package, libraries]
+    top = parts[0].parent
+    target = root.parent / f"binaries-{found.version}"
+    copied = Binaries(target / found.folder.relative_to(top), found.major, found.version)
+    if not _can_run(copied, user):
+        making = target.with_name(f"{target.name}.new")
+        for old in (making, target):
+            shutil.rmtree(old, ignore_errors=True)
+        for part in parts:
+            shutil.copytree(part, making / part.name, symlinks=True)
+        for folder in (making, *(making / part.name for part in parts)):
+            folder.chmod(0o755)
+        making.rename(target)
+    if not _can_run(copied, user):
+        raise DpmError(
+            f"The user {user.name} cannot run {found.folder}/postgres, nor a copy. Set DPM_PG_BIN or DPM_HOME."
+        )
+    return copied
 
 
-def make_folder(path: Path, user: ServerUser | None, mode: int) -> None:
-    """Make a folder that belongs to the server's user; of its parents only those that are missing."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o755)
-    path.chmod(mode)
-    if user:
-        os.chown(path, user.uid, user.gid)
+def _can_use(folder: Path, user: ServerUser | None) -> bool:
+    """Whether the server's user can work in a folder of its own in `folder`: tried, since modes do not tell all."""
+    if user is None:
+        return True
+    probe = folder / f".probe-{secrets.token_hex(4)}"
+    try:
+        probe.mkdir(mode=0o700)
+        os.chown(probe, user.uid, user.gid)
+        tried = subprocess.run(
+            ["/bin/sh", "-c", 'cd "$1" && : > file', "sh", str(probe)],
+            **as_user(user),
+            capture_output=True,
+            check=False,
+        )
+        return tried.returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+    finally:
+        shutil.rmtree(probe, ignore_errors=True)
+
+
+def _can_run(found: Binaries, user: ServerUser) -> bool:
+    try:
+        command = [found.program("postgres"), "--version"]
+        return subprocess.run(command, **as_user(user), capture_output=True, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False

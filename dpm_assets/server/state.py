@@ -26,6 +26,10 @@ class ServerState:
     def data(self) -> Path:
         return Path(self.root) / "data"
 
+    @property
+    def log(self) -> Path:
+        return Path(self.root) / "server.log"
+
 
 def read_state(home: Path) -> ServerState | None:
     """The state of a home, or None when no server was ever started in it."""
@@ -34,9 +38,13 @@ def read_state(home: Path) -> ServerState | None:
     except FileNotFoundError:
         return None
     except PermissionError:
-        raise DpmError(f"{home}/server.json cannot be read by this user. Run dpm as the user who started the server.") from None
+        raise DpmError(
+            f"{home}/server.json cannot be read by this user. Run dpm as the user who started the server."
+        ) from None
     except (ValueError, TypeError):
-        raise DpmError(f"{home}/server.json is damaged. Delete it; the next start writes it again, the data stays.") from None
+        raise DpmError(
+            f"{home}/server.json is damaged. Delete it; the next start writes it again, the data stays."
+        ) from None
 
 
 def write_state(home: Path, state: ServerState) -> None:
@@ -82,6 +90,11 @@ def free_port(preferred: int | None = None) -> int:
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Hold the home for a start or stop: of two at once the second waits and finds the work done."""
-    with (home / "server.lock").open("a") as file:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / "server.lock").open("a")
+    except OSError as error:
+        raise DpmError(f"Cannot write in {home}: {error.strerror}. Set DPM_HOME to a folder of this user.") from None
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,6 +1,7 @@
 """The settings of the embedded server, fitted to the machine's memory and cores."""
 
 import os
+import shutil
 from pathlib import Path
 
 _MB = 1024 * 1024
@@ -12,14 +13,27 @@ def machine_memory() -> int:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         total = 4096 * _MB
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-        total = min(total, int(text))
+    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+            total = min(total, int(text))
     return total
 
 
-def server_settings(port: int, major: int, memory: int, cores: int, has_statements: bool) -> dict[str, str]:
-    """Settings as name -> value. `memory` in bytes; a quarter of it becomes shared buffers."""
+def machine_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_statement_statistics(binaries: Path) -> bool:
+    """Whether pg_stat_statements came with the programs: a server told to preload what is missing does not start."""
+    folders = (binaries.parent / part for part in ("lib", "lib/postgresql", "lib64/pgsql"))
+    return any(folder.joinpath(f"pg_stat_statements{end}").exists() for folder in folders for end in (".so", ".dylib"))
+
+
+def server_settings(
+    port: int, major: int, *, memory: int, cores: int, has_statements: bool, free: int
+) -> dict[str, str]:
+    """Settings as name -> value. `memory`, and `free` space on the disk, in bytes."""
     megabytes = memory // _MB
     chosen = {
         "listen_addresses": "127.0.0.1",
@@ -35,8 +49,8 @@ def server_settings(port: int, major: int, memory: int, cores: int, has_statemen
         "work_mem": f"{max(4, min(megabytes // 384, 128))}MB",
         "maintenance_work_mem": f"{max(32, min(megabytes // 24, 1024))}MB",
         "wal_buffers": "16MB",
-        "max_wal_size": f"{max(512, min(megabytes // 3, 8192))}MB",
-        "min_wal_size": "256MB",
+        "max_wal_size": f"{max(256, min(megabytes // 3, free // _MB // 10, 8192))}MB",
+        "min_wal_size": "128MB",
         "checkpoint_timeout": "15min",
         "wal_compression": "on",
         "random_page_cost": "1.1",
@@ -56,6 +70,8 @@ def server_settings(port: int, major: int, memory: int, cores: int, has_statemen
         "log_lock_waits": "on",
         "log_checkpoints": "off",
     }
+    if _small_shared_memory():
+        chosen["dynamic_shared_memory_type"] = "mmap"
     if has_statements:
         chosen["shared_preload_libraries"] = "pg_stat_statements"
         chosen["track_activity_query_size"] = "4096"
@@ -67,4 +83,11 @@ def server_settings(port: int, major: int, memory: int, cores: int, has_statemen
 def settings_text(chosen: dict[str, str]) -> str:
     """The settings as a file that postgresql.conf includes."""
     lines = [f"{name} = '{value}'" for name, value in chosen.items()]
-    return "# Written by dpm at each start; put settings of your own into custom.conf beside it.\n" + "\n".join(lines) + "\n"
+    head = "# Written by dpm at each start; put settings of your own into custom.conf beside it."
+    return "\n".join([head, *lines, ""])
+
+
+def _small_shared_memory() -> bool:
+    """Containers get 64 MB of /dev/shm by default: parallel queries would fail for want of it."""
+    shared = Path("/dev/shm")
+    return shared.is_dir() and shutil.disk_usage(shared).total < 512 * _MB

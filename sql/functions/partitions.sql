@@ -2,16 +2,13 @@
 -- Invariant: a leaf is built beside its table and attached complete (owner, privileges, indexes, triggers), so that no
 -- lock stronger than SHARE UPDATE EXCLUSIVE is taken on the parent: readers and writers of other months never wait.
 
--- Builds and attaches one leaf unless a leaf covers [lower, upper) already. True when it made one.
--- Locks: SHARE UPDATE EXCLUSIVE on the parent at ATTACH; gives up after lock_timeout and is tried again with a pause.
+-- Makes one leaf unless a leaf covers [lower, upper) already. True when it made one. One session makes leaves at a time;
+-- others wait for it as long as it takes, and find the work done.
 create or replace function prop_trading_model.create_leaf(parent regclass, leaf_name text, lower date, upper date)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '500ms'
 as $$
-declare
-    leaf text := format('prop_trading_model.%I', leaf_name);
 begin
     perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.create_leaf', 0));
     if exists (
@@ -20,18 +17,34 @@ begin
     ) then
         return false;
     end if;
+    if to_regclass(format('prop_trading_model.%I', leaf_name)) is not null then
+        raise exception 'the table % is there already and is no partition of % for % to %', leaf_name, parent, lower, upper
+            using errcode = 'duplicate_table', hint = 'Attach it if it holds the rows of that time, else rename or drop it.';
+    end if;
+    perform prop_trading_model.attach_new_leaf(parent, format('prop_trading_model.%I', leaf_name), lower, upper);
+    return true;
+end
+$$;
+
+-- Builds a leaf beside its table and attaches it.
+-- Locks: SHARE UPDATE EXCLUSIVE on the parent at ATTACH; gives up after lock_timeout and is tried again with a pause.
+create or replace function prop_trading_model.attach_new_leaf(parent regclass, leaf text, lower date, upper date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '500ms'
+as $$
+begin
     for attempt in 1 .. 20 loop
         begin
             execute format('create table %s (like %s including all)', leaf, parent);
             perform prop_trading_model.dress_leaf(parent, leaf::regclass);
             execute format('alter table %s attach partition %s for values from (%L) to (%L)', parent, leaf, lower, upper);
-            return true;
+            return;
         exception when lock_not_available then
             perform pg_sleep(0.05 * attempt * (0.5 + random()));
         end;
     end loop;
-    raise exception 'the partition % could not be attached: % stayed locked for longer than 20 attempts of 500 ms',
-        leaf_name, parent
+    raise exception 'the partition % could not be attached: % stayed locked for longer than 20 attempts of 500 ms', leaf, parent
         using errcode = 'lock_not_available', hint = 'See who holds the lock in pg_locks, then call this again.';
 end
 $$;

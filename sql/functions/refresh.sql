@@ -18,6 +18,26 @@ begin
 end
 $$;
 
+-- Empties refresh_keys. TRUNCATE would wait for whoever reads all tables (a dump, for hours), and they for us, so rows are
+-- deleted; only when that has left much behind, and nobody looks, is the file cut.
+create or replace function prop_trading_model.clear_refresh_keys() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if pg_relation_size('prop_trading_model.refresh_keys') > 32 * 1024 * 1024 then
+        begin
+            lock table prop_trading_model.refresh_keys in access exclusive mode nowait;
+            truncate prop_trading_model.refresh_keys;
+            return;
+        exception when lock_not_available then
+            null;
+        end;
+    end if;
+    delete from prop_trading_model.refresh_keys;
+end
+$$;
+
 -- Takes up to max_keys changed account-days into refresh_keys (of these months only, if given); returns how many rows of
 -- the log it took. What lies in cold months stays in the log.
 create or replace function prop_trading_model.take_keys(max_keys bigint, only_months date[] default null) returns bigint
@@ -27,7 +47,7 @@ as $$
 declare
     taken bigint;
 begin
-    truncate prop_trading_model.refresh_keys;
+    perform prop_trading_model.clear_refresh_keys();
     with chosen as (
         select ctid from prop_trading_model.changed_account_days as c
         where (only_months is null or date_trunc('month', c.trade_date)::date = any (only_months))
@@ -96,7 +116,7 @@ declare
     next_month date := wanted + interval '1 month';
     days date[];
 begin
-    truncate prop_trading_model.refresh_keys;
+    perform prop_trading_model.clear_refresh_keys();
     perform prop_trading_model.create_rollup_month(wanted);
     days := array(
         select trade_date from prop_trading_model.rollup_market_day where trade_date >= wanted and trade_date < next_month
@@ -108,7 +128,7 @@ begin
             + prop_trading_model.refresh_account() + prop_trading_model.refresh_account_symbol();
     end if;
 
-    truncate prop_trading_model.refresh_keys;
+    perform prop_trading_model.clear_refresh_keys();
     insert into prop_trading_model.refresh_keys (account_id, trade_date)
     select account_id, wanted from prop_trading_model.rollup_account_symbol_day
     where trade_date >= wanted and trade_date < next_month
@@ -144,9 +164,11 @@ end
 $$;
 
 -- One bite of what is pending: a marked month, or else up to max_keys account-days (of these months only, if given).
--- Returns what it took; 0 and 0 when nothing is left. One bite is one transaction's worth of work.
+-- Returns what it took; 0 and 0 when nothing is left. One bite is one transaction's worth of work. A refresh of several
+-- bites compares the leaves in the first alone: a leaf that cannot get its triggers yet is marked at each comparison.
 create or replace function prop_trading_model.refresh_bite(
     max_keys bigint default 200000, only_months date[] default null, run_key text default null,
+    compare boolean default true,
     out keys_taken bigint, out months_taken bigint, out months date[], out rows_written bigint
 )
 language plpgsql security definer
@@ -162,7 +184,9 @@ begin
     months_taken := 0;
     months := '{}';
     rows_written := 0;
-    perform prop_trading_model.compare_leaves();
+    if compare then
+        perform prop_trading_model.compare_leaves();
+    end if;
     select month into marked from prop_trading_model.changed_months as m
     where (only_months is null or m.month = any (only_months))
         and not exists (select from prop_trading_model.month_state as s where s.state <> 'hot' and s.month = m.month)

@@ -67,7 +67,7 @@ declare
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
-    truncate prop_trading_model.refresh_keys;
+    perform prop_trading_model.clear_refresh_keys();
     insert into prop_trading_model.refresh_keys (account_id, trade_date)
     select account_id, date '2000-01-01' from prop_trading_model.rollup_account_month
     union select account_id, date '2000-01-01' from prop_trading_model.rollup_account
@@ -122,6 +122,24 @@ begin
 end
 $$;
 
+-- Writes what a refresh did into the log that people read, unless it found nothing to do.
+create or replace function prop_trading_model.note_refresh(began timestamptz, rows_written bigint, details jsonb) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if rows_written > 0 or jsonb_array_length(details -> 'views') > 0 then
+        insert into prop_trading_model.pipeline_execution_log (
+            pipeline_stage, execution_date, start_time, end_time, status, records_processed, execution_details
+        )
+        values (
+            'refresh_materialized_views', prop_trading_model.utc_today(), began at time zone 'utc',
+            clock_timestamp() at time zone 'utc', 'success', least(rows_written, 2147483647), details
+        );
+    end if;
+end
+$$;
+
 -- Brings rollups and views up to date in one transaction: up to max_keys rows of the log (a day's load is one call).
 -- Returns what it did and how much remains; call it again, or call refresh_warehouse(), while something does.
 create or replace function prop_trading_model.refresh_materialized_views(
@@ -135,6 +153,7 @@ as $$
 declare
     began timestamptz;
     bite record;
+    first boolean := true;
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
@@ -142,7 +161,10 @@ begin
     months := '{}';
     rows_written := 0;
     loop
-        bite := prop_trading_model.refresh_bite(greatest(max_keys - keys_taken, 0), only_months);
+        bite := prop_trading_model.refresh_bite(
+            greatest(max_keys - keys_taken, 0), only_months, compare => first
+        );
+        first := false;
         exit when bite.keys_taken + bite.months_taken = 0;
         keys_taken := keys_taken + bite.keys_taken;
         rows_written := rows_written + bite.rows_written;
@@ -151,16 +173,11 @@ begin
     views := prop_trading_model.refresh_views(only_views);
     select count(*) into keys_remaining from prop_trading_model.changed_account_days;
     seconds := round(extract(epoch from clock_timestamp() - began), 3);
-    if rows_written > 0 or cardinality(views) > 0 then
-        insert into prop_trading_model.pipeline_execution_log (
-            pipeline_stage, execution_date, start_time, end_time, status, records_processed, execution_details
+    perform prop_trading_model.note_refresh(
+        began, rows_written, jsonb_build_object(
+            'keys_taken', keys_taken, 'months', months, 'views', views, 'keys_remaining', keys_remaining
         )
-        values (
-            'refresh_materialized_views', prop_trading_model.utc_today(), began at time zone 'utc',
-            clock_timestamp() at time zone 'utc', 'success', least(rows_written, 2147483647),
-            jsonb_build_object('keys_taken', keys_taken, 'months', months, 'views', views, 'keys_remaining', keys_remaining)
-        );
-    end if;
+    );
 end
 $$;
 
@@ -171,14 +188,25 @@ create or replace procedure prop_trading_model.refresh_warehouse(max_keys bigint
 language plpgsql
 as $$
 declare
+    began timestamptz := pg_catalog.clock_timestamp();
     bite record;
+    first boolean := true;
+    keys_taken bigint := 0;
+    rows_written bigint := 0;
+    views text[];
 begin
     loop
-        bite := prop_trading_model.refresh_bite(max_keys);
+        bite := prop_trading_model.refresh_bite(max_keys, compare => first);
         commit;
         exit when bite.keys_taken + bite.months_taken = 0;
+        first := false;
+        keys_taken := keys_taken + bite.keys_taken;
+        rows_written := rows_written + bite.rows_written;
     end loop;
-    perform prop_trading_model.refresh_materialized_views(max_keys);
+    views := prop_trading_model.refresh_views();
+    perform prop_trading_model.note_refresh(
+        began, rows_written, pg_catalog.jsonb_build_object('keys_taken', keys_taken, 'views', views)
+    );
     commit;
 end
 $$;

@@ -26,8 +26,10 @@ as $$
             coalesce(sum(t.lots * t.lots), 0) as lots_squares,
             coalesce(sum(t.volume_usd), 0) as volume,
             count(t.volume_usd) as volumes,
-            coalesce(sum((extract(epoch from t.close_time - t.open_time) * 1000000)::bigint), 0) as duration_us,
-            count(t.close_time - t.open_time) as durations,
+            -- The times one by one: the interval between the ends of time would be out of range.
+            coalesce(trunc(1000000 * sum(extract(epoch from t.close_time) - extract(epoch from t.open_time))), 0)
+                as duration_us,
+            count(*) filter (where t.open_time is not null and t.close_time is not null) as durations,
             count(*) filter (where lower(t.side) = 'buy') as buys,
             count(t.stop_loss) as stop_losses,
             count(t.take_profit) as take_profits
