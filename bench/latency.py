@@ -14,8 +14,8 @@ from datetime import timedelta
 import psycopg
 
 from dpm_assets.calendar import today
-from dpm_assets.refresh.engine import pending
 from dpm_assets.database import Database
+from dpm_assets.refresh.engine import pending
 from dpm_assets.server.connect import warehouse_url
 
 LOADS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
@@ -25,10 +25,14 @@ GIVE_UP_SECONDS = 120
 
 def copy_trades(conn: psycopg.Connection, day: object, number: int) -> None:
     """COPY trades of 140 accounts on one day, with ids that no other run of this benchmark has used."""
-    with conn.transaction(), conn.cursor() as cursor, cursor.copy(
-        "copy prop_trading_model.raw_trades_closed (trade_id, account_id, login, std_symbol, side, open_time, close_time,"
-        " trade_date, open_price, close_price, lots, volume_usd, profit, commission, swap) from stdin"
-    ) as copy:
+    with (
+        conn.transaction(),
+        conn.cursor() as cursor,
+        cursor.copy(
+            "copy prop_trading_model.raw_trades_closed (trade_id, account_id, login, std_symbol, side, open_time, close_time,"
+            " trade_date, open_price, close_price, lots, volume_usd, profit, commission, swap) from stdin"
+        ) as copy,
+    ):
         stamp = time.time_ns()
         for i in range(TRADES):
             copy.write_row(
@@ -55,11 +59,14 @@ def main() -> None:
                 time.sleep(0.02)
             taken.append(time.monotonic() - began)
             print(f"load {number + 1}: {taken[-1]:.2f} s", flush=True)
-    print(f"{LOADS} loads of {TRADES:,} trades: min {min(taken):.2f} s, median {statistics.median(taken):.2f} s, max {max(taken):.2f} s")
+    middle = statistics.median(taken)
+    print(f"{LOADS} loads of {TRADES:,} trades: min {min(taken):.2f} s, median {middle:.2f} s, max {max(taken):.2f} s")
 
 
 def shown(conn: psycopg.Connection, day: object) -> int:
-    row = conn.execute("select total_trades from prop_trading_model.mv_daily_trading_stats where date = %s", [day]).fetchone()
+    row = conn.execute(
+        "select total_trades from prop_trading_model.mv_daily_trading_stats where date = %s", [day]
+    ).fetchone()
     return row[0] if row else 0
 
 

@@ -42,9 +42,13 @@ def main() -> None:
     except DpmError as error:
         _complain(str(error))
     except psycopg.OperationalError as error:
-        _complain(f"PostgreSQL could not go on: {_one_line(error)}. See that the server runs and has room, then do it again.")
+        _complain(
+            f"PostgreSQL could not go on: {_one_line(error)}. See that the server runs and has room, then do it again."
+        )
     except psycopg.Error as error:
-        _complain(f"PostgreSQL refused: {_one_line(error)}. If the schema is older than this installation: dpm schema apply.")
+        _complain(
+            f"PostgreSQL refused: {_one_line(error)}. If the schema is older than this installation: dpm schema apply."
+        )
     except OSError as error:
         _complain(f"{error.filename or 'The system'}: {error.strerror or error}. Mend that, then do it again.")
 

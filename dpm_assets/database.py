@@ -101,7 +101,9 @@ class Database:
         try:
             parts = conninfo_to_dict(self.url)
         except psycopg.ProgrammingError:
-            raise DpmError("DPM_DATABASE_URL is not a postgresql:// URL. Write postgresql://user:password@host:5432/db.") from None
+            raise DpmError(
+                "DPM_DATABASE_URL is not a postgresql:// URL. Write postgresql://user:password@host:5432/db."
+            ) from None
         return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 

@@ -25,8 +25,7 @@ FRESHNESS = {"schema": DAILY, "partitions": DAILY, "rollups": HOURLY, "views": H
 
 
 def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
-    policy = FRESHNESS.get(spec.group_name or "")
-    return spec.replace_attributes(owners=OWNERS, **({"freshness_policy": policy} if policy else {}))
+    return spec.replace_attributes(owners=OWNERS, freshness_policy=FRESHNESS.get(spec.group_name or ""))
 
 
 defs = dg.Definitions(

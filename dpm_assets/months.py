@@ -11,9 +11,7 @@ _FIRST = settings().first_month.isoformat()
 
 # Data lives in months up to the running one; partitions of the database are made some months ahead of it.
 MONTHS = dg.MonthlyPartitionsDefinition(start_date=_FIRST, end_offset=1, timezone="UTC")
-MONTHS_AHEAD = dg.MonthlyPartitionsDefinition(
-    start_date=_FIRST, end_offset=1 + settings().months_ahead, timezone="UTC"
-)
+MONTHS_AHEAD = dg.MonthlyPartitionsDefinition(start_date=_FIRST, end_offset=1 + settings().months_ahead, timezone="UTC")
 YEARS = dg.TimeWindowPartitionsDefinition(
     start=str(settings().first_month.year),
     fmt="%Y",

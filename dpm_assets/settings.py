@@ -1,4 +1,4 @@
-"""Every setting of the warehouse, read from `DPM_*` environment variables. Secrets are `SecretStr` and never printed."""
+"""Every setting of the warehouse, read from `DPM_*` environment variables. A secret is a `SecretStr`: never printed."""
 
 from datetime import date
 from functools import lru_cache
@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     first_month: date = Field(date(2020, 1, 1), description="First month of the warehouse, YYYY-MM.")
     months_ahead: int = Field(3, ge=1, le=120, description="Monthly partitions kept ready after the current month.")
     pg_bin: Path | None = Field(None, description="Folder of PostgreSQL binaries for the embedded server.")
-    correction_days: int = Field(45, ge=0, description="How far either side a correction looks for the trade's old date.")
+    correction_days: int = Field(
+        45, ge=0, description="How far either side a correction looks for the trade's old date."
+    )
 
     @field_validator("first_month", mode="before")
     @classmethod
@@ -51,7 +53,7 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process. Raises DpmError naming the variable when one cannot be read."""
     try:
-        return Settings()
+        return Settings()  # type: ignore[call-arg]  # the arguments come from the environment
     except ValidationError as error:
         first = error.errors()[0]
         name = "DPM_" + str(first["loc"][0]).upper()

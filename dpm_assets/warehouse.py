@@ -11,7 +11,7 @@ from dpm_assets.database import Database
 from dpm_assets.server.connect import warehouse_url
 
 
-class Warehouse(dg.ConfigurableResource[Database]):
+class Warehouse(dg.ConfigurableResource["Warehouse"]):
     """The database of `DPM_DATABASE_URL`, or the embedded server's. Holds no secret in its configuration.
 
     Each kind of work takes its own role on the connection: `db.connection("dpm_loader")`, `"dpm_refresher"`, ....
@@ -32,5 +32,5 @@ class Warehouse(dg.ConfigurableResource[Database]):
 
 @lru_cache(maxsize=1)
 def sensor_database() -> Database:
-    """One pool for all sensors of this process: they look every fraction of a second, a new connection each time costs."""
+    """One pool for all sensors of this process: they look several times a second, and connecting costs."""
     return Database(warehouse_url(), application_name="dpm sensor", max_connections=4)

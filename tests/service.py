@@ -48,8 +48,10 @@ class Service:
 
     def start(self, *arguments: str) -> None:
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen([*DPM, "up", *arguments], env=self.environment, stdout=output, stderr=output)
-        wait_for(lambda: self._up(), 180, f"the UI on port {self.port}")
+            self.process = subprocess.Popen(
+                [*DPM, "up", *arguments], env=self.environment, stdout=output, stderr=output
+            )
+        wait_for(self._up, 180, f"the UI on port {self.port}")
 
     def _up(self) -> bool:
         assert self.process is not None
@@ -89,7 +91,7 @@ class Service:
     def runs(self, where: str, *values: Any) -> list[tuple[Any, ...]]:
         with self.connect("dagster") as conn:
             return conn.execute(
-                f"select run_id, status, run_body::json->'tags'->>'dagster/backfill' from runs where {where} order by id",  # noqa: S608
+                f"select run_id, status, run_body::json->'tags'->>'dagster/backfill' from runs where {where} order by id",
                 list(values),
             ).fetchall()
 

@@ -33,7 +33,7 @@ mutation Launch($params: LaunchBackfillParams!) {
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service with 12 months of trades loaded through the landing folder, and refreshed."""
     folder = tmp_path_factory.mktemp("service")
-    os.chmod(folder, 0o755)  # as root, the server runs as a lesser user who has to get in
+    folder.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
     running = Service(folder)
     made = running.dpm("sample", "--trades", "20000", "--months", "12", "--start", f"{FIRST:%Y-%m}", "--seed", "3",
                        "--out", str(folder / "sample"))  # fmt: skip
@@ -75,11 +75,14 @@ def test_files_in_the_landing_folder_end_in_views_and_in_done(service: Service) 
 def test_a_copy_by_psql_is_refreshed_and_appears_in_the_lineage(service: Service) -> None:
     day = MONTHS[4].replace(day=9)
     before = _shown(service)
-    with service.connect() as conn, conn.cursor() as cursor:
-        with cursor.copy(
+    with (
+        service.connect() as conn,
+        conn.cursor() as cursor,
+        cursor.copy(
             "copy raw_trades_closed (trade_id, account_id, login, std_symbol, trade_date, profit) from stdin"
-        ) as copy:
-            copy.write_row(("psql-1", "by-psql", "1", "EURUSD", day, "12.50"))
+        ) as copy,
+    ):
+        copy.write_row(("psql-1", "by-psql", "1", "EURUSD", day, "12.50"))
     wait_for(lambda: _shown(service) == before + 1, 60, "the trade in the view")
     with service.connect("dagster") as conn:
         row = conn.execute(
@@ -118,7 +121,9 @@ def test_a_backfill_of_12_months_killed_after_the_fifth_goes_on_with_the_seven_t
         watcher.execute("select pg_terminate_backend(%s)", [_blocked(watcher)])
         blocker.execute("rollback")
         wait_for(
-            lambda: [status for _, status, _ in service.runs("run_body like %s", f"%{backfill}%")] == ["FAILURE", "SUCCESS"],
+            lambda: (
+                [status for _, status, _ in service.runs("run_body like %s", f"%{backfill}%")] == ["FAILURE", "SUCCESS"]
+            ),
             120,
             "a retry that succeeds",
         )

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from dpm_assets.loads.records import count_lines, line_ends, record_ends
+from dpm_assets.loads.records import BOM, count_lines, line_ends, record_ends
 
 BLOCK = 2 * 1024 * 1024
 LONGEST_RECORD = 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def blocks(stream: BinaryIO, delimiter: str, header_bytes: int, header_lines: in
         finished = not more
         pending += more
         if skip is None and (len(pending) >= 3 or finished):
-            pending = pending.removeprefix(_BOM)
+            pending = pending.removeprefix(BOM)
             skip = header_bytes
         if skip:
             skipped = min(skip, len(pending))

@@ -23,7 +23,8 @@ Batch = Annotated[int, typer.Argument(help="The batch, as `dpm loads list` shows
 
 _RECENT = r"""
 select batch_id, status, feed, regexp_replace(file, '^.*[/\\]', '') as file, rows_read, rows_inserted, rows_updated,
-    rows_duplicate, rows_rejected, round(seconds::numeric, 1) as seconds, to_char(finished_at, 'YYYY-MM-DD HH24:MI') as at
+    rows_duplicate, rows_rejected, round(seconds::numeric, 1) as seconds,
+    to_char(finished_at, 'YYYY-MM-DD HH24:MI') as at
 from prop_trading_model.load_batches order by batch_id desc limit %(limit)s
 """
 _BATCH = """

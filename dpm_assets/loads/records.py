@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 Offsets = npt.NDArray[np.int64]
 
+BOM = b"\xef\xbb\xbf"
+
 _LF, _CR, _QUOTE = 10, 13, 34
 
 

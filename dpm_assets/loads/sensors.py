@@ -1,7 +1,7 @@
 """`landing_sensor`: loads complete files from the landing folder, many files in one run."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -31,7 +31,9 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
         return dg.SkipReason("; ".join(found.notes) or f"No file is waiting in {settings().landing}.")
     paths = [str(waiting.path) for waiting in found.files]
     # A file that is at fault has left the folder; one that is still here after a failed run was not to blame.
-    if any(path in _files_of(run) for run in failures_in_a_row(context.instance, load_landing.name)[:1] for path in paths):
+    if any(
+        path in _files_of(run) for run in failures_in_a_row(context.instance, load_landing.name)[:1] for path in paths
+    ):
         pause = pause_after_failures(context.instance, load_landing.name)
         if pause > 0:
             return dg.SkipReason(f"The last load failed; trying these files again in {pause:.0f} s.")
@@ -50,5 +52,5 @@ def _wait_for_files() -> "Scan":
 
 
 def _files_of(run: dg.DagsterRun) -> list[str]:
-    config = run.run_config.get("ops", {}).get("load_files", {}).get("config", {})
-    return list(config.get("files", []))
+    ops: Any = run.run_config.get("ops")
+    return list(ops["load_files"]["config"].get("files", [])) if ops else []

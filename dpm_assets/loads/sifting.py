@@ -15,7 +15,7 @@ from dpm_assets.loads.faults import Reject
 from dpm_assets.loads.feeds import Text
 from dpm_assets.loads.header import Header
 from dpm_assets.loads.judging import Judge
-from dpm_assets.loads.records import Offsets, Records, line_ends, readable, records
+from dpm_assets.loads.records import BOM, Offsets, Records, line_ends, readable, records
 
 FILE_ROW = "file_row"
 
@@ -102,6 +102,10 @@ class Sieve:
         wanted = [name for name in self.names if name in self.header.columns]
         if not data:
             return pa.table({name: strings([]) for name in wanted}), misfits
+        if data.startswith(BOM):
+            data = (
+                b"\n" + data
+            )  # Arrow would drop it, as if every block were a file of its own; blank lines do not count
         table = arrow_csv.read_csv(
             pa.BufferReader(data),
             read_options=arrow_csv.ReadOptions(column_names=self.names, block_size=len(data) + 1, use_threads=False),

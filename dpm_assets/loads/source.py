@@ -12,9 +12,9 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from dpm_assets.loads.faults import FileMissing, FileRefused
+from dpm_assets.loads.records import BOM
 
 HEAD = 64 * 1024
-_BOM = b"\xef\xbb\xbf"
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -101,7 +101,7 @@ def read_head(path: Path) -> bytes:
         head = b""
         while len(head) < HEAD and (more := stream.read(HEAD - len(head))):
             head += more
-    head = head.removeprefix(_BOM)
+    head = head.removeprefix(BOM)
     if not head.strip():
         raise FileRefused(f"{path} holds no text, only blanks. Export it again; at least a header line is needed.")
     first_line = head.splitlines()[0]

@@ -18,7 +18,9 @@ console = Console(highlight=False)
 
 @app.command()
 def create(
-    months: Annotated[list[str] | None, typer.Argument(help="Months, YYYY-MM; none: the running one and those ahead.")] = None,
+    months: Annotated[
+        list[str] | None, typer.Argument(help="Months, YYYY-MM; none: the running one and those ahead.")
+    ] = None,
 ) -> None:
     """Make partitions where they are missing."""
     with Database(warehouse_url(), application_name="dpm partitions") as db:
@@ -31,7 +33,9 @@ def create(
                     [settings().months_ahead],
                 ).fetchall()
             made = [row[0] for row in rows]
-    console.print(f"Made {len(made)}: {', '.join(made)}" if made else "Every partition is there already; nothing to do.")
+    console.print(
+        f"Made {len(made)}: {', '.join(made)}" if made else "Every partition is there already; nothing to do."
+    )
 
 
 @app.command("list")

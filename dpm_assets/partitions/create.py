@@ -22,7 +22,8 @@ def ensure_months(db: Database, months: Sequence[date]) -> list[date]:
     """Make the partitions of these months where missing, each in a short transaction; returns those that were made."""
     with db.connection("dpm_loader") as conn:
         made = [
-            conn.execute("select prop_trading_model.ensure_trade_months(%s)", [[month]]).fetchone() for month in sorted(set(months))
+            conn.execute("select prop_trading_model.ensure_trade_months(%s)", [[month]]).fetchone()
+            for month in sorted(set(months))
         ]
     return [row[0] for row in made if row]
 

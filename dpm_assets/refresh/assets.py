@@ -76,7 +76,9 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
         disagreeing = months_that_disagree(conn, months)
         if not disagreeing:
             began = time.monotonic()
-            done.views = engine.refresh_views(conn, [name for name in engine.VIEWS if name in selected], run_key(context))
+            done.views = engine.refresh_views(
+                conn, [name for name in engine.VIEWS if name in selected], run_key(context)
+            )
             done.seconds += time.monotonic() - began
             context.log.info("views refreshed: %s", ", ".join(done.views) or "none was stale")
         for name in (*engine.ROLLUPS, *engine.VIEWS):  # in the order in which they depend on each other
@@ -85,7 +87,9 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
             for month, metadata in partition_metadata(conn, name, months).items():
                 context.add_asset_metadata(metadata, asset_key=dg.AssetKey(name), partition_key=key_of(month))
             numbers = {"refreshed_now": name in done.views} if name in engine.VIEWS else {}
-            yield dg.MaterializeResult(asset_key=name, metadata={**table_metadata(conn, name), **_metadata(done), **numbers})
+            yield dg.MaterializeResult(
+                asset_key=name, metadata={**table_metadata(conn, name), **_metadata(done), **numbers}
+            )
         if context.selected_asset_check_keys:
             yield _rollups_agree(months, disagreeing)
     if disagreeing:

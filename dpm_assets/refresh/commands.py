@@ -17,7 +17,9 @@ console = Console(highlight=False)
 
 def refresh(
     months: Annotated[list[str] | None, typer.Argument(help="Months, YYYY-MM; none: all that changed.")] = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Recompute the months from the raw trades (none: all).")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Recompute the months from the raw trades (none: all).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Bring rollups and views up to date with what changed; with --rebuild, recompute them whatever changed."""

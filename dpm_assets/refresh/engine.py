@@ -69,7 +69,8 @@ def pending(db: Database) -> Pending:
             "select keys, months, inputs, views, oldest, age_seconds from prop_trading_model.pending_changes()"
         ).fetchone()
     assert row is not None
-    return Pending(*row[:5], float(row[5]) if row[5] is not None else None)
+    keys, months, inputs, views, oldest, age = row
+    return Pending(keys, months, inputs, views, oldest, None if age is None else float(age))
 
 
 def drain(conn: psycopg.Connection[Any], months: Sequence[date] | None = None, run_key: str | None = None) -> Refreshed:

@@ -15,9 +15,7 @@ refresh_job = dg.define_asset_job(
     description="Bring rollups and views of a range of months up to date.",
 )
 
-FOLLOW_LOG: dict[str, Any] = {
-    "ops": {"refresh_warehouse": {"config": {"rebuild": False}}}
-}
+FOLLOW_LOG: dict[str, Any] = {"ops": {"refresh_warehouse": {"config": {"rebuild": False}}}}
 """Run config of a refresh that does what the change log says and no more."""
 
 

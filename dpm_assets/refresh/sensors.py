@@ -57,7 +57,7 @@ def _stands_still(context: dg.SensorEvaluationContext, pending: engine.Pending) 
     if not context.cursor or pending.keys or pending.inputs or pending.oldest is not None:
         return False
     last = json.loads(context.cursor)
-    same = last["months"] == [m.isoformat() for m in pending.months]
+    same: bool = last["months"] == [m.isoformat() for m in pending.months]
     return same and time.time() - last["at"] < STANDS_STILL_SECONDS
 
 

@@ -28,7 +28,11 @@ def show_status() -> None:
     if found.current:
         console.print(f"{where}: revision {found.revision}, files {found.digest}: current.")
         return
-    have = f"revision {found.revision}, files {found.digest}" if found.revision or found.digest else "no schema, or one applied by psql"
+    have = (
+        f"revision {found.revision}, files {found.digest}"
+        if found.revision or found.digest
+        else "no schema, or one applied by psql"
+    )
     console.print(
         f"{where}: {have}; this installation has revision {found.expected_revision}, files {found.expected_digest}. "
         "Run dpm schema apply."

@@ -69,7 +69,9 @@ def wait_until_shown(db: Database, dagster_url: str, names: list[str], say: Say)
         if loaded == len(names) and pending(db).nothing and not _runs_under_way(dagster_url):
             return
         time.sleep(0.5)
-    raise DpmError(f"The sample is not in the views after {GIVE_UP_SECONDS} s. See the runs in the UI and the logs in {settings().home}/logs.")
+    raise DpmError(
+        f"The sample is not in the views after {GIVE_UP_SECONDS} s. See the runs in the UI, and {settings().home}/logs."
+    )
 
 
 def _progress(db: Database, names: list[str]) -> tuple[int, str | None, int]:

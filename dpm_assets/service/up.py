@@ -53,7 +53,9 @@ def up(
             children += _start_dagster(environment, ui_port)
             if with_sample:
                 _load_sample(environment)
-            _say(f"the UI is at http://127.0.0.1:{ui_port} (ready after {time.monotonic() - began:.0f} s); Ctrl-C stops everything")
+            _say(
+                f"the UI is at http://127.0.0.1:{ui_port} (ready after {time.monotonic() - began:.0f} s); Ctrl-C stops everything"
+            )
             _watch(children)
         except Stopped:
             _say("stopping")
@@ -76,7 +78,9 @@ def _start_server() -> bool:
         server = embedded_server()
         started = server.start()
         state = server.state()
-        _say(f"PostgreSQL {state.major} {'started' if started else 'was running'} on 127.0.0.1:{state.port}, data in {state.data}")
+        _say(
+            f"PostgreSQL {state.major} {'started' if started else 'was running'} on 127.0.0.1:{state.port}, data in {state.data}"
+        )
     url = warehouse_url(administrator=True)
     applied = apply_schema(url)
     if settings().database_url is None:
@@ -105,7 +109,7 @@ def _start_dagster(environment: dict[str, str], ui_port: int) -> list[processes.
     code_port = free_port()
     workspace = Path(environment["DAGSTER_HOME"]) / "workspace.yaml"
     workspace.write_text(
-        "load_from:\n  - grpc_server: {host: 127.0.0.1, port: %d, location_name: dpm_assets}\n" % code_port,
+        f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {code_port}, location_name: dpm_assets}}\n",
         encoding="utf-8",
     )
     _say("starting Dagster")
@@ -128,14 +132,14 @@ def _start_dagster(environment: dict[str, str], ui_port: int) -> list[processes.
             )
         )  # fmt: skip
         children.append(
-            processes.start(
-                "daemon", [python, "-m", "dagster._daemon", "run", "-w", str(workspace)], environment, logs
-            )
+            processes.start("daemon", [python, "-m", "dagster._daemon", "run", "-w", str(workspace)], environment, logs)
         )
         _wait(lambda: _answers(ui_port), children[2:])
         set_up = children.pop(1)
         if set_up.process.wait(timeout=START_SECONDS) != 0:
-            raise DpmError(f"Schema and partitions could not be materialized; see {set_up.log}:\n{processes.last_lines(set_up.log)}")
+            raise DpmError(
+                f"Schema and partitions could not be materialized; see {set_up.log}:\n{processes.last_lines(set_up.log)}"
+            )
     except BaseException:
         with _ignoring_signals():
             processes.stop(children)
@@ -166,7 +170,9 @@ def _watch(children: list[processes.Child]) -> None:
         for child in children:
             code = child.process.poll()
             if code is not None:
-                raise DpmError(f"{child.name} ended with code {code}; its log is {child.log}:\n{processes.last_lines(child.log)}")
+                raise DpmError(
+                    f"{child.name} ended with code {code}; its log is {child.log}:\n{processes.last_lines(child.log)}"
+                )
         time.sleep(0.5)
 
 
@@ -175,9 +181,13 @@ def _wait(ready: Callable[[], bool], children: list[processes.Child]) -> None:
     while not ready():
         for child in children:
             if child.process.poll() is not None:
-                raise DpmError(f"{child.name} did not start; its log is {child.log}:\n{processes.last_lines(child.log)}")
+                raise DpmError(
+                    f"{child.name} did not start; its log is {child.log}:\n{processes.last_lines(child.log)}"
+                )
         if time.monotonic() > give_up:
-            raise DpmError(f"{children[-1].name} did not answer within {START_SECONDS} s; its log is {children[-1].log}.")
+            raise DpmError(
+                f"{children[-1].name} did not answer within {START_SECONDS} s; its log is {children[-1].log}."
+            )
         time.sleep(0.1)
 
 
@@ -197,7 +207,9 @@ def _answers(port: int) -> bool:
 
 def _refuse_taken(port: int) -> None:
     if _listens(port):
-        raise DpmError(f"Something listens on 127.0.0.1:{port} already. Stop it, or choose another port with --port or DPM_PORT.")
+        raise DpmError(
+            f"Something listens on 127.0.0.1:{port} already. Stop it, or choose another port with --port or DPM_PORT."
+        )
 
 
 @contextmanager
@@ -206,7 +218,9 @@ def _only_one() -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DpmError(f"The service of {settings().home} is running already. Stop it with Ctrl-C where it was started.") from None
+            raise DpmError(
+                f"The service of {settings().home} is running already. Stop it with Ctrl-C where it was started."
+            ) from None
         yield
 
 

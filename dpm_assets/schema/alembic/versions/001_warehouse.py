@@ -56,6 +56,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove every object except the version table; refused while there are trades, so that none is lost."""
     if _driver().execute("select from prop_trading_model.raw_trades_closed limit 1").fetchone() is not None:
-        raise DpmError("raw_trades_closed holds trades: this downgrade would lose them. Take a dump and empty it first.")
+        raise DpmError(
+            "raw_trades_closed holds trades: this downgrade would lose them. Take a dump and empty it first."
+        )
     for (statement,) in _driver().execute(_DROP_ALL).fetchall():
         _driver().execute(statement)
