@@ -47,7 +47,7 @@ class Service:
         )
 
     def start(self, *arguments: str) -> None:
-        with self.log.open("ab") as output:
+        with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*DPM, "up", *arguments], env=self.environment, stdout=output, stderr=output
             )

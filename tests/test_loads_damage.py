@@ -15,8 +15,8 @@ pytestmark = pytest.mark.sql
 
 DAMAGE = (
     b'"', b'""', b",", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xc3\xa9", b"nan", b"-", b"+", b".", b" ", b"\\",
-    b"\\N", b"\t", b"NULL", b"9" * 30, b"e99999", b"1e-99999", b"0", b"\xef\xbb\xbf", b";", b"2025", b"Z", b"+05:30", b"\x1a",
-    b"\xe2\x80\xa8", b"",
+    b"\\N", b"\t", b"NULL", b"9" * 30, b"e99999", b"1e-99999", b"0", b"\xef\xbb\xbf", b";", b"2025", b"Z", b"+05:30",
+    b"\x1a", b"\xe2\x80\xa8", b"",
 )  # fmt: skip
 _LINE_BREAK = re.compile("\r\n|\n|\r")
 

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,8 @@ def test_a_bad_file_goes_to_failed_with_its_reason_and_the_next_file_is_loaded(s
 def test_a_backfill_of_12_months_killed_after_the_fifth_goes_on_with_the_seven_that_are_left(service: Service) -> None:
     wait_for(lambda: _idle(service), 60, "the end of other runs")
     with service.connect() as blocker, service.connect() as watcher:
-        blocker.execute("begin")
-        blocker.execute(f"lock table raw_trades_closed_{MONTHS[5]:%Y_%m} in access exclusive mode")
+        _stop_at(watcher, MONTHS[5])
+        blocker.execute("select pg_advisory_lock(6)")
         backfill = _launch_backfill(service)
         wait_for(lambda: len(_done(watcher, backfill)) == 5, 90, "five finished months")
         wait_for(lambda: _blocked(watcher) is not None, 30, "the sixth month waiting")
@@ -119,7 +120,7 @@ def test_a_backfill_of_12_months_killed_after_the_fifth_goes_on_with_the_seven_t
         os.kill(_pid_of(service, run_id), signal.SIGKILL)
         # The server would notice the dead client by itself after some seconds; the test does not wait for that.
         watcher.execute("select pg_terminate_backend(%s)", [_blocked(watcher)])
-        blocker.execute("rollback")
+        watcher.execute("drop trigger stop_here on refresh_log")
         wait_for(
             lambda: (
                 [status for _, status, _ in service.runs("run_body like %s", f"%{backfill}%")] == ["FAILURE", "SUCCESS"]
@@ -132,6 +133,26 @@ def test_a_backfill_of_12_months_killed_after_the_fifth_goes_on_with_the_seven_t
     retry = service.runs("run_body like %s and status = 'SUCCESS'", f"%{backfill}%")[0][0]
     for view in VIEWS:
         assert _marked_by(service, retry, view) == {month.isoformat() for month in MONTHS}
+
+
+def _stop_at(conn: "psycopg.Connection[Any]", month: date) -> None:
+    """Make the refresh of this month wait, before it is noted as done, for whoever holds advisory lock 6."""
+    conn.execute(
+        """
+        create function stop_here() returns trigger language plpgsql as $$
+        begin
+            perform pg_advisory_xact_lock(6);
+            return new;
+        end
+        $$
+        """
+    )
+    conn.execute(
+        psycopg.sql.SQL(
+            "create trigger stop_here before insert on refresh_log for each row when (new.month = {})"
+            " execute function stop_here()"
+        ).format(month)
+    )
 
 
 def _launch_backfill(service: Service) -> str:
