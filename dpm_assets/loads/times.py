@@ -20,7 +20,9 @@ ZONED = pa.timestamp("us", "UTC")
 _SHORTEST_PASSED_ON = 16
 _EARLIEST = np.datetime64("1900-01-01T00:00:00", "us").astype(np.int64)
 _EXPECTED = "a time such as 2025-01-31T10:15:00Z or 2025.01.31 10:15:00, from the year 1900 on"
-_FORM = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,18}))?\s?(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?)?")
+_FORM = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,18}))?\s?(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
+)
 
 
 def read_times(values: pa.StringArray, feed: Feed, column: str, faults: Faults) -> tuple[pa.StringArray, pa.Array]:
