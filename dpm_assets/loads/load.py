@@ -54,7 +54,6 @@ def load_file(
     source = look_at(path)
     header = read_header(path, feed)
     with explained(path), db.connection("dpm_loader") as conn:
-        conn.prepare_threshold = None  # every load has a temporary table of its own under the same name
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
             return replace(earlier, seconds=round(time.monotonic() - begun, 3))
         entry = ledger.open_entry(conn, source, header.feed.name, _remarks(header))

@@ -100,8 +100,16 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
 
 
 def run_key(context: dg.AssetExecutionContext) -> str:
-    """What a retry shares with the run that it retries: the backfill, or else the root run."""
-    return context.run.tags.get("dagster/backfill") or context.run.root_run_id or context.run.run_id
+    """What a retry shares with the run that it retries: the backfill, or else the root run.
+
+    Re-execute in the UI leaves the backfill's tag off the new run; the root run still has it.
+    """
+    run = context.run
+    root = context.instance.get_run_by_id(run.root_run_id) if run.root_run_id else None
+    for tags in (run.tags, root.tags if root else {}):
+        if "dagster/backfill" in tags:
+            return tags["dagster/backfill"]
+    return run.root_run_id or run.run_id
 
 
 def bring_up_to_date(

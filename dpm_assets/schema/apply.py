@@ -38,7 +38,8 @@ def file_digest() -> str:
 
 def status(db: Database) -> SchemaStatus:
     """Compare the database with the files of this installation. Raises DpmError when it cannot be reached."""
-    with db.connection("dpm_owner") as conn:
+    with db.connection(None) as conn:
+        act_as_owner(conn)
         row = conn.execute(
             "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", [SCHEMA]
         ).fetchone()
@@ -68,6 +69,7 @@ def apply_schema(url: str) -> bool:
             conn.execute("set local lock_timeout = '30s'")
             refuse_baseline(conn)
             run_file(conn, sql_dir() / "schema.sql")
+            act_as_owner(conn)
             _note_digest(conn)
     from alembic import command
 
@@ -78,6 +80,15 @@ def apply_schema(url: str) -> bool:
         command.stamp(config, "head")
         connection.commit()
     return True
+
+
+def act_as_owner(conn: psycopg.Connection[Any]) -> None:
+    """Take the role that owns the schema, if there is one and the login may."""
+    conn.execute(
+        "select set_config('role', pg_get_userbyid(nspowner)::text, false) from pg_namespace"
+        " where nspname = %s and pg_has_role(nspowner, 'member')",
+        [SCHEMA],
+    )
 
 
 def refuse_baseline(conn: psycopg.Connection[Any]) -> None:

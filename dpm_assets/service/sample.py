@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
@@ -18,6 +17,7 @@ from dpm_assets.settings import settings
 
 TRADES = 1_000_000
 MONTHS = 12
+FEEDS = ("plans", "accounts", "trades")
 GIVE_UP_SECONDS = 900
 
 Say = Callable[[str], None]
@@ -28,37 +28,64 @@ def first_month() -> date:
     return add_months(month_of(today()), -MONTHS)
 
 
-def place_sample(say: Say) -> list[str]:
-    """Write the sample and move it into the landing folder; the names of its files. Empty when it was done before."""
-    marker = settings().home / "sample.json"
-    if marker.exists():
-        return []
-    from dpm_assets.samples import write_sample
+def place_sample(db: Database, say: Say) -> list[str]:
+    """Write the sample and move it into the landing folder; the names of its files, empty when there is nothing to do.
 
-    landing = settings().landing
-    landing.mkdir(parents=True, exist_ok=True)
+    Once: what a kill interrupted goes on at the next call. Never into a warehouse that holds somebody's trades.
+    """
+    landing, marker = settings().landing, settings().home / "sample.json"
     # Beside the feeds' folders: a rename within one file system is all that the sensor ever sees of a file.
-    making = Path(tempfile.mkdtemp(prefix=".sample-", dir=landing))
-    try:
-        summary = write_sample(making, trades=TRADES, months=MONTHS, start=first_month(), seed=1)
-        say(f"sample written: {summary.trades:,} trades of {summary.accounts:,} accounts in {summary.seconds:.1f} s")
-        names: list[str] = []
-        for feed in ("plans", "accounts", "trades"):
-            (landing / feed).mkdir(exist_ok=True)
-            for file in sorted((making / feed).glob("*.csv")):
-                file.replace(landing / feed / file.name)
-                names.append(file.name)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    marker.write_text(json.dumps({"trades": TRADES, "months": MONTHS, "files": names}), encoding="utf-8")
+    written = landing / ".sample"
+    if not written.exists():
+        if marker.exists():
+            say("the sample was placed before")
+            return []
+        if _holds_trades(db):
+            say("the warehouse holds trades already: no sample is loaded")
+            return []
+        _write(written, say)
+    names = [file.name for feed in FEEDS for file in sorted((written / feed).glob("*.csv"))]
+    marker.write_text(json.dumps({"trades": TRADES, "months": MONTHS}), encoding="utf-8")
+    for feed in FEEDS:
+        (landing / feed).mkdir(parents=True, exist_ok=True)
+        for file in sorted((written / feed).glob("*.csv")):
+            file.replace(landing / feed / file.name)
+    shutil.rmtree(written, ignore_errors=True)
     return names
 
 
-def wait_until_shown(db: Database, dagster_url: str, names: list[str], say: Say) -> None:
-    """Wait until every file is loaded, nothing is pending, and no run is under way. Raises DpmError if it takes too long."""
+def _write(target: Path, say: Say) -> None:
+    """The sample, whole or not at all."""
+    from dpm_assets.samples import write_sample
+
+    making = target.with_name(".sample.new")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    try:
+        summary = write_sample(making, trades=TRADES, months=MONTHS, start=first_month(), seed=1)
+        making.rename(target)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    say(f"sample written: {summary.trades:,} trades of {summary.accounts:,} accounts in {summary.seconds:.1f} s")
+
+
+def _holds_trades(db: Database) -> bool:
+    with db.connection() as conn:
+        row = conn.execute("select exists (select from prop_trading_model.raw_trades_closed)").fetchone()
+    return bool(row and row[0])
+
+
+def wait_until_shown(
+    db: Database, dagster_url: str, names: list[str], say: Say, check: Callable[[], None] = lambda: None
+) -> None:
+    """Wait until every file is loaded, nothing is pending, and no run is under way. Raises DpmError if it takes too long.
+
+    `check` is called all the while; what it raises ends the wait.
+    """
     began = time.monotonic()
     said = ""
     while time.monotonic() - began < GIVE_UP_SECONDS:
+        check()
         loaded, failed, trades = _progress(db, names)
         if failed:
             raise DpmError(f"The sample was not loaded: {failed}. The files are in {settings().landing}.")

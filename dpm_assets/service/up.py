@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -21,12 +22,14 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.schema.apply import apply_schema
 from dpm_assets.server.connect import embedded_server, warehouse_url
+from dpm_assets.server.postmaster import postmaster
 from dpm_assets.server.state import free_port
 from dpm_assets.service import processes, sample
 from dpm_assets.service.storage import dagster_home, storage_url
 from dpm_assets.settings import settings
 
 START_SECONDS = 120
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -45,14 +48,15 @@ def up(
     settings().home.mkdir(parents=True, exist_ok=True)
     with _only_one(), _signals():
         children: list[processes.Child] = []
-        started_server = False
+        stop_server = False
         try:
             _refuse_taken(ui_port)
-            started_server = _start_server()
+            stop_server = _start_server()
+            _apply_schema()
             environment = _environment()
-            children += _start_dagster(environment, ui_port)
+            children += _start_dagster(environment, ui_port, sample.first_month() if with_sample else month_of(today()))
             if with_sample:
-                _load_sample(environment)
+                _load_sample(environment, lambda: _check(children))
             _say(
                 f"the UI is at http://127.0.0.1:{ui_port} (ready after {time.monotonic() - began:.0f} s); Ctrl-C stops everything"
             )
@@ -62,7 +66,7 @@ def up(
         finally:
             with _ignoring_signals():
                 processes.stop(children)
-                if started_server:
+                if stop_server:
                     embedded_server().stop()
     _say("stopped")
 
@@ -72,22 +76,29 @@ def _say(text: str) -> None:
 
 
 def _start_server() -> bool:
-    """Start the embedded server unless one's own is used, and bring its schema up to date; True if it was started."""
-    started = False
-    if settings().database_url is None:
-        server = embedded_server()
-        started = server.start()
-        state = server.state()
-        _say(
-            f"PostgreSQL {state.major} {'started' if started else 'was running'} on 127.0.0.1:{state.port}, data in {state.data}"
-        )
+    """Start the embedded server unless one's own is used; True if it is this service's to stop."""
+    if settings().database_url is not None:
+        return False
+    server = embedded_server()
+    started = server.start()
+    state = server.state()
+    what = "started" if started else "was running"
+    _say(f"PostgreSQL {state.major} {what} on 127.0.0.1:{state.port}, data in {state.data}")
+    # A service that was killed leaves its server behind; then that is this one's to stop.
+    mark, pid = settings().home / "service-server.pid", str(postmaster(state.data))
+    ours = started or (mark.exists() and mark.read_text(encoding="utf-8") == pid)
+    if ours:
+        mark.write_text(pid, encoding="utf-8")
+    return ours
+
+
+def _apply_schema() -> None:
     url = warehouse_url(administrator=True)
     applied = apply_schema(url)
     if settings().database_url is None:
         embedded_server().grant_roles()
     with Database(url) as db:
         _say(f"schema {'applied' if applied else 'is current'} in {db.where()}")
-    return started
 
 
 def _environment() -> dict[str, str]:
@@ -102,7 +113,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _start_dagster(environment: dict[str, str], ui_port: int) -> list[processes.Child]:
+def _start_dagster(environment: dict[str, str], ui_port: int, first_month: date) -> list[processes.Child]:
     """One code server for the daemon and the UI, so that the graph is loaded once; wait until the UI answers."""
     logs = settings().home / "logs"
     python = sys.executable
@@ -120,7 +131,9 @@ def _start_dagster(environment: dict[str, str], ui_port: int) -> list[processes.
              "--location-name", "dpm_assets"],
             environment, logs,
         ),
-        processes.start("set-up", [python, "-m", "dpm_assets.service.bootstrap", *_months_to_prepare()], environment, logs),
+        processes.start(
+            "set-up", [python, "-m", "dpm_assets.service.bootstrap", *_months_and_time(first_month)], environment, logs
+        ),
     ]  # fmt: skip
     try:
         _wait(lambda: _listens(code_port), children[:1])
@@ -135,8 +148,10 @@ def _start_dagster(environment: dict[str, str], ui_port: int) -> list[processes.
             processes.start("daemon", [python, "-m", "dagster._daemon", "run", "-w", str(workspace)], environment, logs)
         )
         _wait(lambda: _answers(ui_port), children[2:])
-        set_up = children.pop(1)
-        if set_up.process.wait(timeout=START_SECONDS) != 0:
+        set_up = children[1]
+        _wait(lambda: set_up.process.poll() is not None, [children[0], *children[2:]])
+        children.remove(set_up)
+        if set_up.process.returncode != 0:
             raise DpmError(
                 f"Schema and partitions could not be materialized; see {set_up.log}:\n{processes.last_lines(set_up.log)}"
             )
@@ -148,32 +163,33 @@ def _start_dagster(environment: dict[str, str], ui_port: int) -> list[processes.
     return children
 
 
-def _months_to_prepare() -> list[str]:
-    first = month_of(today())
-    if "--sample" in sys.argv:
-        first = sample.first_month()
-    return [f"{first:%Y-%m}", f"{add_months(month_of(today()), settings().months_ahead):%Y-%m}"]
+def _months_and_time(first: date) -> list[str]:
+    """What to prepare, and the time before which every run is of an earlier service."""
+    last = add_months(month_of(today()), settings().months_ahead)
+    return [f"{first:%Y-%m}", f"{last:%Y-%m}", str(time.time())]
 
 
-def _load_sample(environment: dict[str, str]) -> None:
-    names = sample.place_sample(_say)
-    if not names:
-        _say("the sample was loaded before")
-        return
+def _load_sample(environment: dict[str, str], check: Callable[[], None]) -> None:
     with Database(environment["DPM_DATABASE_URL"], application_name="dpm up") as db:
-        sample.wait_until_shown(db, environment["DPM_DAGSTER_URL"], names, _say)
+        names = sample.place_sample(db, _say)
+        if names:
+            sample.wait_until_shown(db, environment["DPM_DAGSTER_URL"], names, _say, check)
 
 
 def _watch(children: list[processes.Child]) -> None:
     """Until a signal comes; a process that ends by itself ends the service."""
     while True:
-        for child in children:
-            code = child.process.poll()
-            if code is not None:
-                raise DpmError(
-                    f"{child.name} ended with code {code}; its log is {child.log}:\n{processes.last_lines(child.log)}"
-                )
+        _check(children)
         time.sleep(0.5)
+
+
+def _check(children: list[processes.Child]) -> None:
+    """Raise DpmError when one of the processes has ended."""
+    for child in children:
+        code = child.process.poll()
+        if code is not None:
+            said = processes.last_lines(child.log)
+            raise DpmError(f"{child.name} ended with code {code}; its log is {child.log}:\n{said}")
 
 
 def _wait(ready: Callable[[], bool], children: list[processes.Child]) -> None:
@@ -226,12 +242,12 @@ def _only_one() -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Ctrl-C and a request to terminate both end the service in order, also when a script started it with them ignored."""
+    """Ctrl-C, a request to terminate and a closed terminal end the service in order, also where they were ignored."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in ENDING}
     try:
         yield
     finally:
@@ -242,7 +258,7 @@ def _signals() -> Iterator[None]:
 @contextmanager
 def _ignoring_signals() -> Iterator[None]:
     """A second Ctrl-C must not leave half of the service behind."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
     try:
         yield
     finally:

@@ -7,18 +7,13 @@ from alembic import op
 
 from dpm_assets.database import run_file
 from dpm_assets.errors import DpmError
-from dpm_assets.schema.apply import refuse_baseline
+from dpm_assets.schema.apply import act_as_owner, refuse_baseline
 from dpm_assets.settings import sql_dir
 
 revision = "001"
 down_revision = None
 branch_labels = None
 depends_on = None
-
-_ACT_AS_OWNER = """
-select set_config('role', pg_get_userbyid(nspowner)::text, false)
-from pg_namespace where nspname = 'prop_trading_model' and pg_has_role(nspowner, 'member')
-"""
 
 # Views before tables before functions: each may be used by what comes before it.
 _DROP_ALL = """
@@ -50,7 +45,7 @@ def upgrade() -> None:
     """Make every object of sql/schema.sql; refuses a database that holds the unpartitioned original."""
     refuse_baseline(_driver())
     run_file(_driver(), sql_dir() / "schema.sql")
-    _driver().execute(_ACT_AS_OWNER)
+    act_as_owner(_driver())
 
 
 def downgrade() -> None:

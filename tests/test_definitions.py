@@ -1,0 +1,226 @@
+"""The asset graph: what it says of itself, what its sensors and schedules ask for, and how it fails."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timezone
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dpm_assets import warehouse as warehouse_module
+from dpm_assets.calendar import add_months, month_of, today
+from dpm_assets.database import Database
+from dpm_assets.definitions import defs
+from dpm_assets.months import MONTHS, RANGE_END, RANGE_START, key_of, known_months, range_tags
+from dpm_assets.partitions.schedules import daily_partition_repair, monthly_rollover
+from dpm_assets.refresh.schedules import hourly_refresh
+from dpm_assets.refresh.sensors import trade_changes_sensor
+from dpm_assets.settings import settings
+from dpm_assets.warehouse import sensor_database
+
+pytestmark = pytest.mark.sql
+
+SPECS = list(defs.resolve_all_asset_specs())
+
+
+@pytest.fixture
+def connected(db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The graph's own connections lead to the test's database."""
+    monkeypatch.setenv("DPM_DATABASE_URL", database_url)
+    settings.cache_clear()
+    sensor_database.cache_clear()
+    yield db
+    sensor_database().close()
+    sensor_database.cache_clear()
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def insert_trade(db: Database, day: date, trade_id: str = "t-1") -> None:
+    with db.connection(None) as conn:
+        conn.execute("select ensure_trade_months(%s)", [[day]])
+        conn.execute(
+            "insert into raw_trades_closed (trade_id, account_id, login, std_symbol, trade_date, profit)"
+            " values (%s, 'a-1', '1', 'EURUSD', %s, 10)",
+            [trade_id, day],
+        )
+
+
+def months_back(count: int) -> date:
+    return add_months(month_of(today()), -count)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.key.to_user_string())
+def test_every_asset_says_who_it_is(spec: dg.AssetSpec) -> None:
+    assert spec.group_name in {"schema", "partitions", "raw", "rollups", "views"}
+    assert spec.description and len(spec.description) > 20
+    assert spec.owners and spec.kinds
+    if spec.group_name != "schema":
+        assert "dagster/table_name" in spec.metadata
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.key.to_user_string())
+def test_what_is_dated_has_months_and_what_is_kept_has_a_freshness_policy(spec: dg.AssetSpec) -> None:
+    if spec.group_name in {"rollups", "views"}:
+        assert spec.partitions_def == MONTHS
+    if spec.group_name in {"schema", "partitions", "rollups", "views"}:
+        assert spec.freshness_policy is not None
+    if spec.group_name == "schema":
+        assert spec.partitions_def is None
+
+
+def test_the_sensor_asks_for_one_run_for_each_stretch_of_changed_months(
+    connected: Database, instance: dg.DagsterInstance
+) -> None:
+    for number, back in enumerate((9, 8, 4)):
+        insert_trade(connected, months_back(back), f"t-{number}")
+    asked = trade_changes_sensor(dg.build_sensor_context(instance))
+    assert isinstance(asked, dg.SensorResult) and asked.run_requests
+    ranges = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in asked.run_requests]
+    assert ranges == [
+        (key_of(months_back(9)), key_of(months_back(8))),
+        (key_of(months_back(4)), key_of(months_back(4))),
+    ]
+    assert all(
+        request.run_config["ops"]["refresh_warehouse"]["config"]["rebuild"] is False for request in asked.run_requests
+    )
+
+
+def test_the_sensor_says_why_it_does_nothing(connected: Database, instance: dg.DagsterInstance) -> None:
+    with connected.connection("dpm_refresher") as conn:
+        conn.execute("select refresh_materialized_views()")
+    assert isinstance(trade_changes_sensor(dg.build_sensor_context(instance)), dg.SkipReason)
+
+
+def test_a_month_that_no_partition_stands_for_is_asked_for_with_the_running_month(
+    connected: Database, instance: dg.DagsterInstance
+) -> None:
+    insert_trade(connected, add_months(month_of(today()), 2))
+    asked = trade_changes_sensor(dg.build_sensor_context(instance))
+    assert isinstance(asked, dg.SensorResult) and asked.run_requests
+    assert [request.tags[RANGE_START] for request in asked.run_requests] == [key_of(today())]
+    materialize(connected, instance, month_of(today()), month_of(today()), rebuild=False)
+    with connected.connection() as conn:
+        assert conn.execute("select keys, views from pending_changes()").fetchone() == (0, [])
+
+
+def materialize(
+    db: Database,
+    instance: dg.DagsterInstance,
+    first: date,
+    last: date,
+    *,
+    raise_on_error: bool = True,
+    rebuild: bool = True,
+) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def("refresh").execute_in_process(
+        instance=instance,
+        tags=range_tags(first, last),
+        run_config={"ops": {"refresh_warehouse": {"config": {"rebuild": rebuild}}}},
+        raise_on_error=raise_on_error,
+    )
+
+
+def partitions_marked(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    return set(instance.get_materialized_partitions(dg.AssetKey(asset)))
+
+
+def test_a_range_of_months_is_one_run_and_marks_each_month(connected: Database, instance: dg.DagsterInstance) -> None:
+    insert_trade(connected, months_back(3))
+    insert_trade(connected, months_back(1), "t-2")
+    result = materialize(connected, instance, months_back(3), months_back(1))
+    assert result.success
+    expected = {key_of(months_back(n)) for n in (3, 2, 1)}
+    for asset in ("rollup_account_symbol_day", "mv_daily_trading_stats"):
+        assert partitions_marked(instance, asset) == expected
+    assert len(instance.get_runs()) == 1
+
+
+def test_a_write_from_outside_is_reported_to_the_raw_table(connected: Database, instance: dg.DagsterInstance) -> None:
+    insert_trade(connected, months_back(2))
+    materialize(connected, instance, months_back(2), months_back(2), rebuild=False)
+    assert partitions_marked(instance, "raw_trades_closed") == {key_of(months_back(2))}
+
+
+def test_a_range_into_the_future_leaves_no_phantom_months(connected: Database, instance: dg.DagsterInstance) -> None:
+    result = defs.resolve_job_def("create_partitions").execute_in_process(
+        instance=instance, tags=range_tags(month_of(today()), add_months(month_of(today()), settings().months_ahead))
+    )
+    assert result.success
+    with connected.connection() as conn:
+        row = conn.execute(
+            "select max(upper_bound) from analyze_partitions(false) where parent_table = 'raw_trades_closed'"
+        ).fetchone()
+    assert row == (add_months(month_of(today()), settings().months_ahead + 1),)
+    assert known_months(add_months(month_of(today()), 1), add_months(month_of(today()), 80)) == []
+
+
+def test_a_failing_run_reports_the_months_it_finished(connected: Database, instance: dg.DagsterInstance) -> None:
+    for number, back in enumerate((3, 2, 1)):
+        insert_trade(connected, months_back(back), f"t-{number}")
+    with connected.connection(None) as conn:
+        conn.execute(
+            "insert into month_state (month, state) values (%s, 'cold')",
+            [months_back(1)],
+        )
+    result = materialize(connected, instance, months_back(3), months_back(1), raise_on_error=False)
+    assert not result.success
+    assert partitions_marked(instance, "rollup_market_day") == {key_of(months_back(3)), key_of(months_back(2))}
+
+
+def test_disagreeing_rollups_keep_the_views_from_being_refreshed(
+    connected: Database, instance: dg.DagsterInstance
+) -> None:
+    insert_trade(connected, months_back(2))
+    materialize(connected, instance, months_back(2), months_back(2))
+    with connected.connection(None) as conn:
+        conn.execute("update rollup_symbol_day set net = net + 1")
+        conn.execute("update input_generations set generation = generation + 1 where input = 'trades'")
+    insert_trade(connected, months_back(2).replace(day=20), "t-2")
+    failed = materialize(connected, instance, months_back(2), months_back(2), raise_on_error=False, rebuild=False)
+    assert not failed.success
+    with connected.connection() as conn:
+        assert conn.execute("select sum(total_trades) from mv_daily_trading_stats").fetchone() == (1,)
+    mended = materialize(connected, instance, months_back(2), months_back(2))
+    assert mended.success
+    with connected.connection() as conn:
+        assert conn.execute("select sum(total_trades) from mv_daily_trading_stats").fetchone() == (2,)
+
+
+def test_a_check_finds_a_wrong_number(connected: Database, instance: dg.DagsterInstance) -> None:
+    insert_trade(connected, months_back(2))
+    materialize(connected, instance, months_back(2), months_back(2))
+    assert verified(instance) == {}
+    with connected.connection(None) as conn:
+        conn.execute("update rollup_account set net = net + 0.01")
+    assert verified(instance) == {"rollup_account": 1}
+
+
+def verified(instance: dg.DagsterInstance) -> dict[str, Any]:
+    """Differences by object, of those checks that did not pass."""
+    result = defs.resolve_job_def("verify").execute_in_process(instance=instance)
+    return {
+        e.asset_key.to_user_string(): e.metadata["differences"].value
+        for e in result.get_asset_check_evaluations()
+        if not e.passed
+    }
+
+
+def test_the_schedules_ask_for_the_months_ahead(connected: Database, instance: dg.DagsterInstance) -> None:
+    at = dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(timezone.utc))
+    ahead = key_of(add_months(month_of(today()), settings().months_ahead))
+    for schedule in (monthly_rollover, daily_partition_repair):
+        asked: Any = schedule(at) if schedule is not monthly_rollover else schedule()
+        assert asked.tags[RANGE_END] == ahead
+    hourly: Any = hourly_refresh()
+    assert hourly[-1].tags[RANGE_END] == key_of(today())
+
+
+def test_the_resource_shows_no_password() -> None:
+    assert "postgresql" not in str(warehouse_module.Warehouse().model_dump())
