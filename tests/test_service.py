@@ -29,6 +29,16 @@ mutation Launch($params: LaunchBackfillParams!) {
 }
 """
 
+REEXECUTE = """
+mutation Again($params: ReexecutionParams!) {
+  launchRunReexecution(reexecutionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -107,39 +117,44 @@ def test_a_bad_file_goes_to_failed_with_its_reason_and_the_next_file_is_loaded(s
     wait_for(lambda: _shown(service) == before + 1, 60, "the good file in the view")
 
 
-def test_a_backfill_of_12_months_killed_after_the_fifth_goes_on_with_the_seven_that_are_left(service: Service) -> None:
+@pytest.mark.parametrize("retry", ["automatic", "re-execute"])
+def test_a_backfill_of_12_months_killed_after_the_fifth_goes_on_with_the_seven_that_are_left(
+    service: Service, retry: str
+) -> None:
     wait_for(lambda: _idle(service), 60, "the end of other runs")
     with service.connect() as blocker, service.connect() as watcher:
         _stop_at(watcher, MONTHS[5])
         blocker.execute("select pg_advisory_lock(6)")
-        backfill = _launch_backfill(service)
+        backfill = _launch_backfill(service, retries=retry == "automatic")
         wait_for(lambda: len(_done(watcher, backfill)) == 5, 90, "five finished months")
         wait_for(lambda: _blocked(watcher) is not None, 30, "the sixth month waiting")
-        (run_id, *_), *others = service.runs("run_body like %s", f"%{backfill}%")
-        assert not others, "a backfill of a range is one run"
-        os.kill(_pid_of(service, run_id), signal.SIGKILL)
+        [(killed, *_)] = service.runs("run_body like %s", f"%{backfill}%")  # a backfill of a range is one run
+        os.kill(_pid_of(service, killed), signal.SIGKILL)
         # The server would notice the dead client by itself after some seconds; the test does not wait for that.
         watcher.execute("select pg_terminate_backend(%s)", [_blocked(watcher)])
         watcher.execute("drop trigger stop_here on refresh_log")
-        wait_for(
-            lambda: (
-                [status for _, status, _ in service.runs("run_body like %s", f"%{backfill}%")] == ["FAILURE", "SUCCESS"]
-            ),
-            120,
-            "a retry that succeeds",
-        )
+        if retry == "re-execute":
+            wait_for(lambda: service.runs("run_id = %s", killed)[0][1] == "FAILURE", 60, "the killed run's failure")
+            answer = service.graphql(REEXECUTE, params={"parentRunId": killed, "strategy": "ALL_STEPS"})
+            assert answer["launchRunReexecution"]["__typename"] == "LaunchRunSuccess", answer
+        wait_for(lambda: _retries(service, killed) == ["SUCCESS"], 120, "a retry that succeeds")
         done = _done(watcher, backfill)
     assert sorted(done) == MONTHS, "each month was rebuilt once: five before the kill and seven by the retry"
-    retry = service.runs("run_body like %s and status = 'SUCCESS'", f"%{backfill}%")[0][0]
+    [(succeeded, *_)] = service.runs("run_body::json->>'root_run_id' = %s", killed)
     for view in VIEWS:
-        assert _marked_by(service, retry, view) == {month.isoformat() for month in MONTHS}
+        assert _marked_by(service, succeeded, view) == {month.isoformat() for month in MONTHS}
+
+
+def _retries(service: Service, run_id: str) -> list[str]:
+    """How the runs ended that have this one as their root."""
+    return [status for _, status, _ in service.runs("run_body::json->>'root_run_id' = %s", run_id)]
 
 
 def _stop_at(conn: "psycopg.Connection[Any]", month: date) -> None:
     """Make the refresh of this month wait, before it is noted as done, for whoever holds advisory lock 6."""
     conn.execute(
         """
-        create function stop_here() returns trigger language plpgsql as $$
+        create or replace function stop_here() returns trigger language plpgsql as $$
         begin
             perform pg_advisory_xact_lock(6);
             return new;
@@ -155,13 +170,14 @@ def _stop_at(conn: "psycopg.Connection[Any]", month: date) -> None:
     )
 
 
-def _launch_backfill(service: Service) -> str:
+def _launch_backfill(service: Service, retries: bool) -> str:
     answer = service.graphql(
         LAUNCH_BACKFILL,
         params={
             "assetSelection": [{"path": [view]} for view in VIEWS],
             "partitionNames": [month.isoformat() for month in MONTHS],
             "title": "twelve months",
+            "tags": [] if retries else [{"key": "dagster/max_retries", "value": "0"}],
         },
     )["launchPartitionBackfill"]
     assert answer["__typename"] == "LaunchBackfillSuccess", answer

@@ -34,7 +34,8 @@ def _is_ours(file: Path) -> bool:
 def storage_url() -> str:
     """The database of Dagster's runs and events, as SQLAlchemy with psycopg2 wants it.
 
-    DPM_DAGSTER_URL, or a database named dagster beside the warehouse's, made at the first start.
+    DPM_DAGSTER_URL, or a database beside the warehouse's, made at the first start. On one's own server its name is the
+    warehouse's with _dagster: a database named dagster may be another Dagster's, whose runs are not ours to touch.
     """
     given = os.environ.get("DPM_DAGSTER_URL")
     if given:
@@ -42,9 +43,10 @@ def storage_url() -> str:
     own = settings().database_url
     if own is None:
         return with_driver(embedded_server().service_url(DAGSTER_DATABASE))
-    url = own.get_secret_value()
-    _make_database(url)
-    return make_url(url).set(drivername="postgresql+psycopg2", database=DAGSTER_DATABASE).render_as_string(False)
+    url = make_url(own.get_secret_value())
+    name = f"{url.database}_dagster"
+    _make_database(own.get_secret_value(), name)
+    return url.set(drivername="postgresql+psycopg2", database=name).render_as_string(hide_password=False)
 
 
 def with_driver(url: str) -> str:
@@ -52,12 +54,12 @@ def with_driver(url: str) -> str:
     return make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
 
 
-def _make_database(url: str) -> None:
+def _make_database(url: str, name: str) -> None:
     with psycopg.connect(url, autocommit=True) as conn:
-        if conn.execute("select from pg_database where datname = %s", [DAGSTER_DATABASE]).fetchone() is not None:
+        if conn.execute("select from pg_database where datname = %s", [name]).fetchone() is not None:
             return
         try:
-            conn.execute(sql.SQL("create database {}").format(sql.Identifier(DAGSTER_DATABASE)))
+            conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         except psycopg.errors.InsufficientPrivilege:
             raise DpmError(
                 "Dagster needs a database of its own, and this login may not create one. Have a database made, and set "
