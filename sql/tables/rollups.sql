@@ -51,6 +51,7 @@ create table if not exists prop_trading_model.rollup_account_month (
     last_trade_date date not null,
     primary key (account_id, month)
 );
+create index if not exists rollup_account_month_month on prop_trading_model.rollup_account_month (month);
 
 -- One row an account, over its whole life; login is its newest trade's.
 create table if not exists prop_trading_model.rollup_account (
