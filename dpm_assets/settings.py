@@ -27,6 +27,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=lambda: project_dir() / ".dpm", description="State: server, logs, Dagster home.")
     database_url: SecretStr | None = Field(None, description="postgresql:// URL of your own server; unset: embedded.")
+    dagster_url: SecretStr | None = Field(None, description="postgresql:// URL of Dagster's own database.")
     port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1.")
     landing: Path = Field(
         default_factory=lambda: project_dir() / "landing", description="Landing folder, one subfolder a feed."

@@ -1,7 +1,9 @@
 """The service as a user has it: `dpm up`, files in the landing folder, the UI's own calls, kill -9, Ctrl-C."""
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -41,9 +43,9 @@ mutation Again($params: ReexecutionParams!) {
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service() -> Iterator[Service]:
     """The service with 12 months of trades loaded through the landing folder, and refreshed."""
-    folder = tmp_path_factory.mktemp("service")
+    folder = Path(tempfile.mkdtemp(prefix="dpm-service-"))
     folder.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
     running = Service(folder)
     made = running.dpm("sample", "--trades", "20000", "--months", "12", "--start", f"{FIRST:%Y-%m}", "--seed", "3",
@@ -61,6 +63,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     finally:
         if running.process:
             running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _shown(service: Service) -> int:

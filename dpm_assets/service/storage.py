@@ -1,6 +1,5 @@
 """Dagster's home and its own database."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -37,9 +36,9 @@ def storage_url() -> str:
     DPM_DAGSTER_URL, or a database beside the warehouse's, made at the first start. On one's own server its name is the
     warehouse's with _dagster: a database named dagster may be another Dagster's, whose runs are not ours to touch.
     """
-    given = os.environ.get("DPM_DAGSTER_URL")
-    if given:
-        return with_driver(given)
+    given = settings().dagster_url
+    if given is not None:
+        return with_driver(given.get_secret_value())
     own = settings().database_url
     if own is None:
         return with_driver(embedded_server().service_url(DAGSTER_DATABASE))
