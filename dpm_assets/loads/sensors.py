@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 4.0
 LOOK_EVERY_SECONDS = 0.5
 
+# The sensor waits for a run that is under way. One whose machine died with it would be waited for without end.
+MAX_RUNTIME = {"dagster/max_runtime": "14400"}
+
 
 @dg.sensor(
     job=load_landing,
@@ -37,7 +40,7 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
         pause = pause_after_failures(context.instance, load_landing.name)
         if pause > 0:
             return dg.SkipReason(f"The last load failed; trying these files again in {pause:.0f} s.")
-    return dg.RunRequest(run_config={"ops": {"load_files": {"config": {"files": paths}}}})
+    return dg.RunRequest(run_config={"ops": {"load_files": {"config": {"files": paths}}}}, tags=MAX_RUNTIME)
 
 
 def _wait_for_files() -> "Scan":

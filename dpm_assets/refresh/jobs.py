@@ -19,6 +19,11 @@ FOLLOW_LOG: dict[str, Any] = {"ops": {"refresh_warehouse": {"config": {"rebuild"
 """Run config of a refresh that does what the change log says and no more."""
 
 
+# The sensor waits for a run that is under way. One whose machine died with it would be waited for without end.
+MAX_RUNTIME = {"dagster/max_runtime": "3600"}
+
+
 def refresh_request(first: date, last: date) -> dg.RunRequest:
     """One run that refreshes what has changed in the months from `first` to `last`."""
-    return dg.RunRequest(tags=range_tags(first, last), run_config=FOLLOW_LOG)
+    tags = {**range_tags(first, last), **MAX_RUNTIME}
+    return dg.RunRequest(tags=tags, run_config=FOLLOW_LOG)
