@@ -20,7 +20,8 @@ from dpm_assets.warehouse import sensor_database
 
 pytestmark = pytest.mark.sql
 
-SPECS = list(defs.resolve_all_asset_specs())
+# Sorted: every worker of a parallel run has to collect the same tests in the same order.
+SPECS = sorted(defs.resolve_all_asset_specs(), key=lambda spec: spec.key)
 
 
 @pytest.fixture
