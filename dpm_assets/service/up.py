@@ -56,10 +56,10 @@ def up(
             environment = _environment()
             children += _start_dagster(environment, ui_port, sample.first_month() if with_sample else month_of(today()))
             if with_sample:
+                _say(f"the UI answers at http://127.0.0.1:{ui_port}; the sample comes next")
                 _load_sample(environment, lambda: _check(children))
-            _say(
-                f"the UI is at http://127.0.0.1:{ui_port} (ready after {time.monotonic() - began:.0f} s); Ctrl-C stops everything"
-            )
+            _say(f"ready after {time.monotonic() - began:.0f} s")
+            _say(f"the UI is at http://127.0.0.1:{ui_port}; Ctrl-C stops everything")
             _watch(children)
         except Stopped:
             _say("stopping")
