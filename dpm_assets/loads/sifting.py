@@ -1,4 +1,4 @@
-"""From a block of text to what COPY takes, and the rejects with their own lines and text."""
+"""From a block of text to the rows that may be stored, and the rejects with their own lines and text."""
 
 import io
 from dataclasses import dataclass, field, replace
@@ -8,26 +8,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from dpm_assets.loads.arrays import booleans, strings, text, whole_numbers
+from dpm_assets.loads.arrays import booleans, strings, whole_numbers
 from dpm_assets.loads.blocks import Block, blocks
 from dpm_assets.loads.columns import MISSING
 from dpm_assets.loads.faults import Reject
-from dpm_assets.loads.feeds import Text
 from dpm_assets.loads.header import Header
 from dpm_assets.loads.judging import Judge
 from dpm_assets.loads.records import BOM, Offsets, Records, line_ends, readable, records
 
 FILE_ROW = "file_row"
 
-_TAB, _NOTHING, _LINE_BREAK = text("\t"), text(""), text("\n")
-_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
-
 
 @dataclass
 class Sifted:
-    """What became of one block: `payload` is text for COPY, one line a row, with the columns of `Sieve.columns`."""
+    """What became of one block: `rows` are its good ones, judged, with the columns of `Sieve.columns`.
 
-    payload: list[pa.Buffer] = field(default_factory=list)
+    The values are strings that PostgreSQL takes for sure, null where missing; the last column is a whole number.
+    """
+
+    rows: list[pa.RecordBatch] = field(default_factory=list)
     rows_read: int = 0
     rejects: list[Reject] = field(default_factory=list)
     days: set[str] = field(default_factory=set)
@@ -37,7 +36,7 @@ class Sifted:
         return self.rows_read - len(self.rejects)
 
     def add(self, other: "Sifted") -> None:
-        self.payload += other.payload
+        self.rows += other.rows
         self.rows_read += other.rows_read
         self.rejects += other.rejects
         self.days |= other.days
@@ -53,7 +52,7 @@ class Sieve:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the payload; the last tells the order of the rows in the file."""
+        """The columns of the rows; the last tells the order of the rows in the file."""
         return (*(column.name for column in self.judge.columns), FILE_ROW)
 
     def sift(self, block: Block) -> Sifted:
@@ -158,28 +157,13 @@ class Sieve:
             rows = booleans(good)
             columns, order = [column.filter(rows) for column in columns], order[good]
         if len(order):
-            sifted.payload.append(self._payload(columns, order + block.offset, block.data))
+            sifted.rows.append(
+                pa.record_batch([*columns, whole_numbers(order + block.offset)], names=list(self.columns))
+            )
             if self.header.feed.dated_by:
                 names = [column.name for column in self.judge.columns]
                 sifted.days = set(pc.unique(columns[names.index(self.header.feed.dated_by)]).to_pylist())
         return sifted
-
-    def _payload(self, columns: list[pa.StringArray], order: Offsets, data: bytes) -> pa.Buffer:
-        if b"\\" in data or b'"' in data or b"\t" in data:
-            columns = [
-                _escaped(values) if isinstance(column.type, Text) else values
-                for column, values in zip(self.judge.columns, columns, strict=True)
-            ]
-        tail = pc.binary_join_element_wise(pc.cast(whole_numbers(order), pa.string()), _NOTHING, _LINE_BREAK)
-        lines = pc.binary_join_element_wise(*columns, tail, _TAB, null_handling="replace", null_replacement="\\N")
-        _, offsets, text_of_lines = lines.buffers()
-        return text_of_lines.slice(0, int(np.frombuffer(offsets, np.int32, len(lines) + 1)[-1]))
-
-
-def _escaped(values: pa.StringArray) -> pa.StringArray:
-    for plain, escaped in _ESCAPES:
-        values = pc.replace_substring(values, plain, escaped)
-    return values
 
 
 def _is_text(data: bytes) -> bool:

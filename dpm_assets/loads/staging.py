@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from dpm_assets.loads.blocks import blocks
+from dpm_assets.loads.encoding import copy_text
 from dpm_assets.loads.feeds import Column, Feed
 from dpm_assets.loads.header import Header
 from dpm_assets.loads.rejects import Rejects
@@ -55,8 +56,8 @@ def stage(
         copy = sql.SQL("copy {} ({}) from stdin with (format text, freeze)").format(STAGE, names)
         with conn.cursor().copy(copy) as target:
             for sifted in in_order(sieve.sift, blocks(stream, header.delimiter, header.bytes, header.lines)):
-                for payload in sifted.payload:
-                    target.write(payload.to_pybytes())
+                for rows in sifted.rows:
+                    target.write(copy_text(rows).to_pybytes())
                 staged.rows_read += sifted.rows_read
                 staged.rows_kept += sifted.rows_kept
                 days |= sifted.days
