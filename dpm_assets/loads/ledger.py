@@ -56,10 +56,10 @@ def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejec
         """
         insert into prop_trading_model.load_batches (
             batch_id, file, sha256, feed, bytes, rows_read, rows_inserted, rows_updated, rows_duplicate, rows_rejected,
-            months, seconds, status, started_at, message
+            rows_removed, months, seconds, status, started_at, message
         ) values (
             %(batch_id)s, %(file)s, %(sha256)s, %(feed)s, %(bytes)s, %(rows_read)s, %(rows_inserted)s, %(rows_updated)s,
-            %(rows_duplicate)s, %(rows_rejected)s, %(months)s::date[],
+            %(rows_duplicate)s, %(rows_rejected)s, %(rows_removed)s, %(months)s::date[],
             extract(epoch from clock_timestamp() - %(started_at)s), %(status)s, %(started_at)s, %(message)s
         )
         """,

@@ -13,6 +13,8 @@ Status = Literal["loaded", "already loaded", "refused"]
 class LoadResult:
     """One file's load. rows_read = rows_inserted + rows_updated + rows_duplicate + rows_rejected when it was loaded.
 
+    `rows_removed` were in the table and, by what the file covers, should not be: busted trades, closed positions.
+
     `months` are the months of trades that it changed; `rejects` the first few, as (line, reason): all of them stand in
     `load_rejects` under the batch.
     """
@@ -26,6 +28,7 @@ class LoadResult:
     rows_updated: int = 0
     rows_duplicate: int = 0
     rows_rejected: int = 0
+    rows_removed: int = 0
     months: list[date] = field(default_factory=list)
     seconds: float = 0.0
     rejects: list[tuple[int, str]] = field(default_factory=list)

@@ -43,6 +43,7 @@ class Loaded:
             "rows_updated": sum(r.rows_updated for r in mine),
             "rows_duplicate": sum(r.rows_duplicate for r in mine),
             "rows_rejected": sum(r.rows_rejected for r in mine),
+            "rows_removed": sum(r.rows_removed for r in mine),
             "seconds": round(seconds, 3),
             "rows_per_second": round(rows / seconds) if seconds else 0,
         }

@@ -1,6 +1,7 @@
 -- The ledger of loads, the quarantine of rejected rows, and the images of rows as they were before a load changed them.
 -- Invariant: a file's content is loaded at most once into a feed (load_batches_loaded_once), and the row that says so is
--- committed together with the rows that it counts: rows_read = inserted + updated + duplicate + rejected.
+-- committed together with the rows that it counts: rows_read = inserted + updated + duplicate + rejected. Rows removed were
+-- in the table and not in the file: trades that were busted, positions that were closed.
 
 create sequence if not exists prop_trading_model.load_batches_batch_id_seq as bigint;
 
@@ -29,6 +30,9 @@ create table if not exists prop_trading_model.load_batches (
 
 alter sequence prop_trading_model.load_batches_batch_id_seq owned by prop_trading_model.load_batches.batch_id;
 
+alter table prop_trading_model.load_batches
+    add column if not exists rows_removed bigint not null default 0 check (rows_removed >= 0);
+
 create unique index if not exists load_batches_loaded_once
     on prop_trading_model.load_batches (feed, sha256) where status = 'loaded';
 
@@ -41,18 +45,27 @@ create table if not exists prop_trading_model.load_rejects (
     primary key (batch_id, line)
 );
 
--- One row for each version of a row that a batch replaced ('corrected'), removed because its trade moved to another date
--- ('moved'), or passed over because the same file holds a later version ('superseded': it never was in the table).
+-- One row for each version of a row that a batch took away, as it was, with its id and its load_batch_id:
+--   corrected    replaced in place by the batch's version of it
+--   moved        removed, because the batch holds its trade at another date
+--   removed      removed, because the batch holds all of its account-day (or of its account's positions) and not it
+--   superseded   passed over, because the same file holds a later version: it never was in the table
+-- So what a batch wrote is exactly the rows that carry its load_batch_id, and the table was as before without them and
+-- with the images of the first three kinds.
 create sequence if not exists prop_trading_model.load_corrections_correction_id_seq as bigint;
 
 create table if not exists prop_trading_model.load_corrections (
     batch_id bigint not null references prop_trading_model.load_batches on delete cascade deferrable initially deferred,
     key jsonb not null,
     correction_id bigint not null default nextval('prop_trading_model.load_corrections_correction_id_seq'),
-    kind text not null check (kind in ('corrected', 'moved', 'superseded')),
+    kind text not null,
     before jsonb not null,
     primary key (batch_id, key, correction_id)
 );
+
+alter table prop_trading_model.load_corrections
+    drop constraint if exists load_corrections_kind_check,
+    add constraint load_corrections_kind_check check (kind in ('corrected', 'moved', 'removed', 'superseded'));
 
 alter sequence prop_trading_model.load_corrections_correction_id_seq
     owned by prop_trading_model.load_corrections.correction_id;
