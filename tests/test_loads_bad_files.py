@@ -101,12 +101,13 @@ FILES_AT_FAULT = [
     ("columns_missing.csv", "line 1: the header lacks trade_id, account_id, close_time or trade_date, lots"),
     ("document.csv", "is a PDF document, not text. Export the table as CSV in UTF-8"),
     ("empty.csv", "is empty (0 bytes). Export it again"),
-    ("feed_ambiguous.csv", "line 1: the header fits the feeds accounts and trades. Say which with --feed"),
+    ("feed_ambiguous.csv", "line 1: the header fits the feeds open_trades and trades. Say which with --feed"),
     ("first_line_too_long.csv", "line 1: no header within 64 KB. Write one line of column names"),
     ("header_quote_open.csv", "line 1: the header is not that of any feed"),
     (
         "header_unknown.csv",
-        "line 1: the header is not that of any feed (trades, accounts, plans): alpha, beta, gamma. Name",
+        "line 1: the header is not that of any feed (trades, open_trades, daily_metrics, hourly_metrics,"
+        " alltime_metrics, accounts, plans, regimes): alpha, beta, gamma. Name",
     ),
     ("no_header.csv", "line 1: the header is not that of any feed"),
     ("noise.csv", "is binary, not text. Export it as CSV in UTF-8"),

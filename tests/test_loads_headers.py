@@ -10,7 +10,7 @@ import pytest
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.loads import header as headers
-from dpm_assets.loads.feeds import FEEDS, TRADES, Day, Feed, Moment, squash
+from dpm_assets.loads.feeds import FEEDS, TRADES, Day, Feed, Moment, Whole, squash
 from dpm_assets.loads.header import detect_feed
 from dpm_assets.loads.load import load_file
 from dpm_assets.loads.rejects import RejectLimit
@@ -65,7 +65,9 @@ def test_every_baseline_and_camel_case_name_is_known() -> None:
         for column in feed.columns:
             head, *rest = column.name.split("_")
             assert feed.headers[squash(head + "".join(part.title() for part in rest))] == column.name
-    assert TRADES.headers[squash("volumeUSD")] == "volume_usd"
+    irregular = {("trades", "volumeUSD"): "volume_usd", ("open_trades", "unrealizedPnL"): "unrealized_pnl",
+                 ("alltime_metrics", "averageRRR"): "average_rrr"}  # fmt: skip
+    assert all(FEEDS[feed].headers[squash(name)] == column for (feed, name), column in irregular.items())
     spreadsheet = ("Plan ID", "PlanID", "Type", "Profit Target %", "Max Daily Drawdown %")
     assert [FEEDS["plans"].headers[squash(name)] for name in spreadsheet] == [
         "plan_id", "plan_id", "plan_type", "profit_target_pct", "max_daily_drawdown_pct",
@@ -100,13 +102,57 @@ def test_the_header_tells_the_feed(tmp_path: Path) -> None:
     assert detect_feed(write(tmp_path / "c.csv", header=CAMEL)) == "trades"
     assert detect_feed(write(tmp_path / "a.csv", header="accountId,login,planId,currentBalance")) == "accounts"
     assert detect_feed(write(tmp_path / "p.csv", header="Plan ID,Plan Name,Type")) == "plans"
-    with pytest.raises(DpmError, match=r"There is no feed 'deals'\. The feeds are trades, accounts, plans"):
+    with pytest.raises(DpmError, match=r"There is no feed 'deals'\. The feeds are trades, open_trades, daily_metrics, "):
         headers.read_header(tmp_path / "t.csv", "deals")
 
 
-def test_a_feed_may_be_given_where_the_header_fits_two(db: Database, tmp_path: Path) -> None:
-    result = load_file(db, write(tmp_path / "a.csv", "A1,1", header="account_id,login"), "accounts")
-    assert (result.feed, result.rows_inserted) == ("accounts", 1)
+@pytest.mark.parametrize(
+    ("header", "feed"),
+    [
+        ("trade_id,account_id,login,symbol,side,close_time,lots,profit", "trades"),
+        ("trade_id,account_id,login,symbol,side,trade_date,lots,profit", "trades"),
+        ("tradeId,accountId,login,symbol,side,lots,unrealizedPnL", "open_trades"),
+        ("tradeId,accountId,login,symbol,side,openTime,openPrice,currentPrice,lots,profit", "open_trades"),
+        ("accountId,login,date,netProfit", "daily_metrics"),
+        ("account_id,login,date,net_profit,total_trades,profit_factor,commission,swap", "daily_metrics"),
+        ("accountId,login,date,hour,netProfit", "hourly_metrics"),
+        ("account_id,login,date,hour,net_profit,profit_factor,commission,swap,balance_end", "hourly_metrics"),
+        ("accountId,login,netProfit", "alltime_metrics"),
+        ("accountId,login,averageRRR,netProfit,maxDrawdownPct", "alltime_metrics"),
+        ("account_id,login", "accounts"),
+        ("accountId,login,planId,maxDrawdownPct,startingBalance", "accounts"),
+        ("PlanID,Plan Name,Profit Target %,Max Daily Drawdown %,Profit Split %", "plans"),
+        ("date,summary", "regimes"),
+        ("date,vectorDailyRegime,marketNews,createdAt", "regimes"),
+    ],
+)
+def test_feeds_that_share_columns_are_told_apart(tmp_path: Path, header: str, feed: str) -> None:
+    assert detect_feed(write(tmp_path / "some.csv", header=header)) == feed
+
+
+@pytest.mark.parametrize(
+    ("feed", "header", "foreign"),
+    [
+        ("daily_metrics", "account_id,login,date,hour,net_profit", "hour"),
+        ("alltime_metrics", "accountId,login,Date,netProfit", "Date"),
+        ("open_trades", "tradeId,accountId,login,symbol,side,closeTime,lots,currentPrice", "closeTime"),
+    ],
+)
+def test_a_file_of_another_feed_is_refused_where_its_rows_would_be_taken_for_others(
+    tmp_path: Path, feed: str, header: str, foreign: str
+) -> None:
+    """Hours loaded as days would replace one another."""
+    with pytest.raises(DpmError, match=f"the column '{foreign}' tells that this is no file of the feed {feed}"):
+        headers.read_header(write(tmp_path / "some.csv", header=header), feed)
+
+
+def test_a_feed_may_be_given_where_the_header_fits_two(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.csv", header="trade_id,account_id,login,symbol,side,lots,profit,unrealized_pnl,trade_date"
+    )
+    with pytest.raises(DpmError, match="fits the feeds open_trades and trades"):
+        detect_feed(path)
+    assert headers.read_header(path, "trades").feed.name == "trades"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +216,12 @@ def test_a_declaration_is_consistent() -> None:
         assert all(name in feed.by_name for group in feed.required for name in group)
         assert not feed.dated_by or isinstance(feed.by_name[feed.dated_by].type, Day)
         assert all(isinstance(feed.by_name[name].type, Moment) for pair in feed.in_order for name in pair)
+        assert all(
+            isinstance(feed.by_name[name].type, Whole) for parts, total in feed.within for name in (*parts, total)
+        )
+        assert set(feed.covers) | set(feed.snapshots_of) <= set(feed.by_name)
+        assert not {squash(name) for name in feed.foreign} & set(feed.headers)
+        assert not feed.partitions or feed.by_name[feed.partitions.by].needed
     assert set(COLUMNS) <= set(TRADES.by_name)
 
 

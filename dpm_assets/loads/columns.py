@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpm_assets.loads.arrays import Mask, doubles, mask, strings, without
-from dpm_assets.loads.feeds import Day, Flag, Text, Whole
+from dpm_assets.loads.feeds.types import LARGEST_WHOLE, Day, Flag, Text, Whole
 
 MISSING = ("", "NULL", "null", "Null", "\\N", "None", "N/A")
 
@@ -32,7 +32,7 @@ class Faults:
     def values(self, bad: Mask, column: str, values: pa.Array, expected: str) -> None:
         """`expected` is what the column holds otherwise; the bad value is quoted as it stands in the file."""
         for row in np.flatnonzero(bad):
-            self.add(int(row), f"{column} {_quoted(values[int(row)].as_py())}: expected {expected}")
+            self.add(int(row), f"{column} {quoted(values[int(row)].as_py())}: expected {expected}")
 
     def rows(self) -> list[tuple[int, str]]:
         """The rows at fault in rising order, each with all that is wrong with it."""
@@ -45,7 +45,7 @@ class Faults:
         return len(self._reasons)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     return repr(value if len(value) <= 80 else value[:77] + "...")
 
 
@@ -80,17 +80,19 @@ def read_flags(values: pa.StringArray, _: Flag, column: str, faults: Faults) -> 
 
 
 def read_whole_numbers(values: pa.StringArray, kind: Whole, column: str, faults: Faults) -> pa.StringArray:
-    most = 2**31 - 1
-
     def read(value: str) -> str | None:
         digits = value.removesuffix(".0")
         unsigned = digits[1:] if digits[:1] in "+-" else digits
         if not (unsigned.isascii() and unsigned.isdigit() and len(unsigned) <= 12):
             return None
-        return str(int(digits)) if kind.least <= int(digits) <= most else None
+        return str(int(digits)) if kind.least <= int(digits) <= kind.most else None
 
-    least = "" if kind.least < 0 else f" of at least {kind.least}"
-    return read_distinct(trimmed(values), read, column, f"a whole number{least} (at most {most})", faults)
+    if kind.most < LARGEST_WHOLE:
+        expected = f"a whole number from {kind.least} to {kind.most}"
+    else:
+        least = "" if kind.least < 0 else f" of at least {kind.least}"
+        expected = f"a whole number{least} (at most {kind.most})"
+    return read_distinct(trimmed(values), read, column, expected, faults)
 
 
 def read_days(

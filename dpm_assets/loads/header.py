@@ -43,15 +43,17 @@ def read_header(path: Path, feed: str | None = None) -> Header:
     head = read_head(path)
     candidates = [feed_named(feed)] if feed else list(FEEDS.values())
     lines = [_header_line(path, head, delimiter) for delimiter in _DELIMITERS]
-    fits = [(candidate, line) for candidate in candidates for line in lines]
-    best, line = max(fits, key=lambda fit: _recognised(*fit))
-    known = _recognised(best, line)
+    fits = [(candidate, line) for candidate in candidates for line in lines if feed or not _foreign(candidate, line)]
+    best, line = max(fits, key=lambda fit: (_recognised(*fit), not _missing(*fit)))
+    known, whole = _recognised(best, line), not _missing(best, line)
     if known == 0 or (not feed and known < 2):
         raise FileRefused(
             f"{line}: the header is not that of {_feeds_in_words(candidates)}: {_shortened(line.fields)}. "
             f"Name the columns as in {_example(best)}, or give the feed with --feed."
         )
-    rivals = sorted({candidate.name for candidate, other in fits if _recognised(candidate, other) == known})
+    rivals = sorted(
+        {name.name for name, other in fits if (_recognised(name, other), not _missing(name, other)) == (known, whole)}
+    )
     if len(rivals) > 1:
         raise FileRefused(f"{line}: the header fits the feeds {' and '.join(rivals)}. Say which with --feed.")
     return _header(best, line)
@@ -92,6 +94,18 @@ def _recognised(feed: Feed, line: _HeaderLine) -> int:
     return len({feed.headers[squash(field)] for field in line.fields if squash(field) in feed.headers})
 
 
+def _foreign(feed: Feed, line: _HeaderLine) -> list[str]:
+    """The fields that tell that the file is none of this feed."""
+    squashed = {squash(name) for name in feed.foreign}
+    return [field.strip() for field in line.fields if squash(field) in squashed]
+
+
+def _missing(feed: Feed, line: _HeaderLine) -> list[tuple[str, ...]]:
+    """The groups of required columns of which the header has none."""
+    given = {feed.headers.get(squash(field)) for field in line.fields}
+    return [group for group in feed.required if not set(group) & given]
+
+
 def _header(feed: Feed, line: _HeaderLine) -> Header:
     columns = tuple(feed.headers.get(squash(field)) for field in line.fields)
     for name in feed.by_name:
@@ -101,7 +115,12 @@ def _header(feed: Feed, line: _HeaderLine) -> Header:
                 f"{line}: the columns {' and '.join(map(repr, same))} both mean {name}. "
                 "Keep one of them, and load the file again."
             )
-    missing = [" or ".join(group) for group in feed.required if not set(group) & set(columns)]
+    if foreign := _foreign(feed, line):
+        raise FileRefused(
+            f"{line}: the column {foreign[0]!r} tells that this is no file of the feed {feed.name}. "
+            "Load it into the feed that has such a column, or remove the column."
+        )
+    missing = [_alternatives(group) for group in _missing(feed, line)]
     if missing:
         raise FileRefused(
             f"{line}: the header lacks {', '.join(missing)}, which the feed {feed.name} needs "
@@ -109,6 +128,10 @@ def _header(feed: Feed, line: _HeaderLine) -> Header:
         )
     ignored = tuple(field.strip() for field, column in zip(line.fields, columns, strict=True) if column is None)
     return Header(feed, line.delimiter, columns, ignored, line.bytes, line.lines)
+
+
+def _alternatives(group: tuple[str, ...]) -> str:
+    return " or ".join(group) if len(group) <= 3 else " or ".join((*group[:3], "another figure"))
 
 
 def _feeds_in_words(feeds: list[Feed]) -> str:

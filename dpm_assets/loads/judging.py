@@ -1,19 +1,31 @@
 """Judging the rows of a block: every column by its type, then what the columns say of each other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpm_assets.calendar import today
-from dpm_assets.loads.arrays import mask, present
+from dpm_assets.loads.arrays import doubles, mask, present
 from dpm_assets.loads.columns import Faults, read_days, read_flags, read_texts, read_whole_numbers
-from dpm_assets.loads.feeds import Column, Day, Feed, Flag, Moment, Number, Text, Whole
+from dpm_assets.loads.documents import read_documents, read_vectors
+from dpm_assets.loads.feeds import Column, Feed
+from dpm_assets.loads.feeds.types import LARGEST_WHOLE, Day, Flag, Json, Moment, Number, Text, Vector, Whole
 from dpm_assets.loads.numbers import read_numbers
 from dpm_assets.loads.times import days_of, read_times
 from dpm_assets.settings import settings
+
+_READERS: dict[type, Callable[[pa.StringArray, Any, str, Faults], pa.StringArray]] = {
+    Text: read_texts,
+    Number: read_numbers,
+    Whole: read_whole_numbers,
+    Flag: read_flags,
+    Json: read_documents,
+    Vector: read_vectors,
+}
 
 
 class Judge:
@@ -45,6 +57,7 @@ class Judge:
                 values[column.name] = self._read(column, values[column.name], faults)
         self._stand_in(values)
         self._check_order(times, faults)
+        self._check_within(values, faults)
         self._check_needed(values, faults)
         return values, faults
 
@@ -65,19 +78,9 @@ class Judge:
                 values[name] = _coalesced(values.get(name), values[other])
 
     def _read(self, column: Column, values: pa.StringArray, faults: Faults) -> pa.StringArray:
-        name, kind = column.name, column.type
-        match kind:
-            case Text():
-                return read_texts(values, kind, name, faults)
-            case Number():
-                return read_numbers(values, kind, name, faults)
-            case Day():
-                return read_days(values, kind, name, faults, self.warehouse)
-            case Whole():
-                return read_whole_numbers(values, kind, name, faults)
-            case Flag():
-                return read_flags(values, kind, name, faults)
-        raise AssertionError(f"{name} is read with the times")
+        if isinstance(column.type, Day):
+            return read_days(values, column.type, column.name, faults, self.warehouse)
+        return _READERS[type(column.type)](values, column.type, column.name, faults)
 
     def _check_order(self, times: Mapping[str, pa.Array], faults: Faults) -> None:
         for first, second in self.feed.in_order:
@@ -89,6 +92,18 @@ class Judge:
                         f"{second} {times[second][row].as_py()} is before {first} {times[first][row].as_py()}: "
                         f"expected a {second} not before the {first}",
                     )
+
+    def _check_within(self, values: Mapping[str, pa.StringArray], faults: Faults) -> None:
+        """A missing total does not excuse parts whose sum PostgreSQL, when it checks, could not hold."""
+        for parts, total in self.feed.within:
+            if not all(part in values for part in parts):
+                continue
+            together = np.sum([doubles(values[part]) for part in parts], axis=0)
+            most = np.nan_to_num(doubles(values[total]), nan=LARGEST_WHOLE) if total in values else LARGEST_WHOLE
+            for row in np.flatnonzero(together > most).tolist():
+                sum_of_parts = " + ".join(f"{part} {values[part][row].as_py()}" for part in parts)
+                whole = values[total][row].as_py() if total in values else None
+                faults.add(row, f"{sum_of_parts} is more than {total} {whole or LARGEST_WHOLE}: expected at most that")
 
     def _check_needed(self, values: Mapping[str, pa.StringArray], faults: Faults) -> None:
         for column in self.columns:

@@ -63,7 +63,7 @@ def load_file(
             if limit.exceeded(rejects.count, staged.rows_read):
                 result = _refuse(conn, entry, staged, rejects, limit)
             else:
-                _ensure_months(conn, staged)
+                _ensure_partitions(conn, staged)
                 result = _load(conn, entry, staged, rejects, None if full_history else settings().correction_days)
         result = _tidy_up(conn, result)
     return replace(result, seconds=round(time.monotonic() - begun, 3))
@@ -131,11 +131,16 @@ def _refuse(
     return result
 
 
-def _ensure_months(conn: psycopg.Connection[Any], staged: Staged) -> None:
-    """Each missing month in a transaction of its own: its lock on the parent must not last as long as the load."""
-    if staged.feed.dated_by:
-        for month in sorted({month_of(day) for day in staged.days}):
-            conn.execute("select prop_trading_model.ensure_trade_months(array[%s::date])", [month])
+def _ensure_partitions(conn: psycopg.Connection[Any], staged: Staged) -> None:
+    """Each missing leaf in a transaction of its own: its lock on the parent must not last as long as the load."""
+    if not staged.feed.partitions:
+        return
+    if staged.feed.partitions.every == "year":
+        for year in sorted({day.year for day in staged.days}):
+            conn.execute("select prop_trading_model.ensure_metrics_years(array[%s::integer])", [year])
+        return
+    for month in sorted({month_of(day) for day in staged.days}):
+        conn.execute("select prop_trading_model.ensure_trade_months(array[%s::date])", [month])
 
 
 def _tidy_up(conn: psycopg.Connection[Any], result: LoadResult) -> LoadResult:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from dpm_assets.calendar import month_of
-from dpm_assets.loads.clauses import Clauses
+from dpm_assets.loads.clauses import AND, Clauses, listed
 from dpm_assets.loads.sifting import FILE_ROW
 from dpm_assets.loads.staging import Staged
 
@@ -57,8 +57,8 @@ class _Merge:
         }
 
     def run(self) -> Merged:
-        if self.feed.snapshot_of:
-            self._drop_snapshots_that_say_nothing_new(self.feed.snapshot_of)
+        if self.feed.snapshots_of:
+            self._drop_snapshots_that_say_nothing_new()
         self._execute("analyze {stage}")
         superseded = self._drop_superseded()
         existing = self._find_existing()
@@ -75,7 +75,7 @@ class _Merge:
         row: tuple[Any, ...] | None = self._execute(text, **clauses).fetchone()
         return row or ()
 
-    def _drop_snapshots_that_say_nothing_new(self, subject: str) -> None:
+    def _drop_snapshots_that_say_nothing_new(self) -> None:
         """Rows without a time of their own take this moment's, unless the newest snapshot says the same."""
         self.merged.duplicate += self._execute(
             """
@@ -85,9 +85,10 @@ class _Merge:
                 from {table}
                 order by {subject}, ingestion_timestamp desc nulls last, id desc
             ) as r
-            where s.ingestion_timestamp is null and r.{subject} = s.{subject} and {same}
+            where s.ingestion_timestamp is null and {same_subject} and {same}
             """,
-            subject=sql.Identifier(subject),
+            subject=listed(self.feed.snapshots_of),
+            same_subject=AND.join(sql.SQL("r.{0} = s.{0}").format(sql.Identifier(n)) for n in self.feed.snapshots_of),
             same=self.sql.same("r", "s"),
         ).rowcount
         self._execute(

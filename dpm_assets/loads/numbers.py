@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from dpm_assets.loads.arrays import Doubles, Mask, doubles, mask, present, replaced, without
 from dpm_assets.loads.columns import Faults, trimmed
-from dpm_assets.loads.feeds import Number
+from dpm_assets.loads.feeds.types import Number
 
 _PLAIN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$"
 _NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
@@ -100,4 +100,4 @@ def _bounds_in_words(kind: Number) -> str:
         return f"a number from {kind.least} to {kind.most}"
     if kind.above is not None:
         return f"a number above {kind.above}" + (" (or 0 or nothing for none)" if kind.zero_is_none else "")
-    return f"a number of at least {kind.least}"
+    return f"a number of at least {kind.least}" if kind.least is not None else f"a number of at most {kind.most}"

@@ -160,9 +160,9 @@ class Sieve:
             sifted.rows.append(
                 pa.record_batch([*columns, whole_numbers(order + block.offset)], names=list(self.columns))
             )
-            if self.header.feed.dated_by:
+            if partitions := self.header.feed.partitions:
                 names = [column.name for column in self.judge.columns]
-                sifted.days = set(pc.unique(columns[names.index(self.header.feed.dated_by)]).to_pylist())
+                sifted.days = set(pc.unique(columns[names.index(partitions.by)]).to_pylist())
         return sifted
 
 
