@@ -102,7 +102,9 @@ def test_the_header_tells_the_feed(tmp_path: Path) -> None:
     assert detect_feed(write(tmp_path / "c.csv", header=CAMEL)) == "trades"
     assert detect_feed(write(tmp_path / "a.csv", header="accountId,login,planId,currentBalance")) == "accounts"
     assert detect_feed(write(tmp_path / "p.csv", header="Plan ID,Plan Name,Type")) == "plans"
-    with pytest.raises(DpmError, match=r"There is no feed 'deals'\. The feeds are trades, open_trades, daily_metrics, "):
+    with pytest.raises(
+        DpmError, match=r"There is no feed 'deals'\. The feeds are trades, open_trades, daily_metrics, "
+    ):
         headers.read_header(tmp_path / "t.csv", "deals")
 
 
