@@ -15,8 +15,12 @@ class FileMissing(FileRefused, FileNotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that is not loaded: the line where it begins, why, and its text as it stands in the file."""
+    """A row that is not loaded: the line where it begins, why, and its text as it stands in the file.
+
+    A `damaged` row holds bytes that are no text: the text shows them as \\x.. and cannot be loaded from there.
+    """
 
     line: int
     reason: str
     raw_text: str
+    damaged: bool = False

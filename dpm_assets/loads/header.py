@@ -23,6 +23,8 @@ class Header:
     ignored: tuple[str, ...]
     bytes: int
     lines: int
+    text: str | None = None  # as it stands in the file; None where a file has no header line
+    format: str = "csv"  # how a row's raw text is to be read: csv (any delimiter), jsonl or parquet (shown as JSON)
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -69,6 +71,7 @@ class _HeaderLine:
     first_line: int
     bytes: int
     lines: int
+    text: str
 
     def __str__(self) -> str:
         return f"{self.path}, line {self.first_line}"
@@ -87,7 +90,7 @@ def _header_line(path: Path, head: bytes, delimiter: str) -> _HeaderLine:
     size = len("".join(lines).encode("utf-8", "surrogateescape"))
     if size >= HEAD:
         raise FileRefused(f"{path}, line 1: no header within 64 KB. Write one line of column names.")
-    return _HeaderLine(path, delimiter, fields, first_line, size, rows.line_num)
+    return _HeaderLine(path, delimiter, fields, first_line, size, rows.line_num, "".join(lines).strip("\r\n"))
 
 
 def _recognised(feed: Feed, line: _HeaderLine) -> int:
@@ -127,7 +130,8 @@ def _header(feed: Feed, line: _HeaderLine) -> Header:
             f"(it has {_shortened(line.fields)}). Add what is missing, and load the file again."
         )
     ignored = tuple(field.strip() for field, column in zip(line.fields, columns, strict=True) if column is None)
-    return Header(feed, line.delimiter, columns, ignored, line.bytes, line.lines)
+    text = line.text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return Header(feed, line.delimiter, columns, ignored, line.bytes, line.lines, text)
 
 
 def _alternatives(group: tuple[str, ...]) -> str:

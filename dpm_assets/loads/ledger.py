@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from dpm_assets.loads.header import Header
 from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, Rejects
 from dpm_assets.loads.result import LoadResult
 from dpm_assets.loads.source import Source
@@ -17,16 +18,20 @@ class Entry:
 
     batch_id: int
     source: Source
-    feed: str
+    header: Header
     started_at: datetime
     remarks: str = ""
 
+    @property
+    def feed(self) -> str:
+        return self.header.feed.name
 
-def open_entry(conn: psycopg.Connection[Any], source: Source, feed: str, remarks: str) -> Entry:
+
+def open_entry(conn: psycopg.Connection[Any], source: Source, header: Header, remarks: str) -> Entry:
     """A new batch. Its time is the server's, so that the times of the ledger agree whoever loads."""
     row = conn.execute("select nextval('prop_trading_model.load_batches_batch_id_seq'), clock_timestamp()").fetchone()
     assert row is not None
-    return Entry(row[0], source, feed, row[1], remarks)
+    return Entry(row[0], source, header, row[1], remarks)
 
 
 def lock_feed(conn: psycopg.Connection[Any], feed: str) -> None:
@@ -56,11 +61,13 @@ def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejec
         """
         insert into prop_trading_model.load_batches (
             batch_id, file, sha256, feed, bytes, rows_read, rows_inserted, rows_updated, rows_duplicate, rows_rejected,
-            rows_removed, months, seconds, status, started_at, message
+            rows_removed, rows_written, months, seconds, status, started_at, message, path_taken, options, format, header,
+            retry_of
         ) values (
             %(batch_id)s, %(file)s, %(sha256)s, %(feed)s, %(bytes)s, %(rows_read)s, %(rows_inserted)s, %(rows_updated)s,
-            %(rows_duplicate)s, %(rows_rejected)s, %(rows_removed)s, %(months)s::date[],
-            extract(epoch from clock_timestamp() - %(started_at)s), %(status)s, %(started_at)s, %(message)s
+            %(rows_duplicate)s, %(rows_rejected)s, %(rows_removed)s, %(rows_written)s, %(months)s::date[],
+            extract(epoch from clock_timestamp() - %(started_at)s), %(status)s, %(started_at)s, %(message)s,
+            %(path_taken)s, %(options)s::text[], %(format)s, %(header)s, %(retry_of)s
         )
         """,
         {
@@ -69,10 +76,13 @@ def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejec
             "bytes": entry.source.bytes,
             "started_at": entry.started_at,
             "message": result.message or None,
+            "path_taken": result.path_taken or None,
+            "format": entry.header.format,
+            "header": entry.header.text,
         },
     )
     if rejects.count:
-        copy = "copy prop_trading_model.load_rejects (batch_id, line, reason, raw_text) from stdin"
+        copy = "copy prop_trading_model.load_rejects (batch_id, line, reason, raw_text, damaged) from stdin"
         with conn.cursor().copy(copy) as target:
             for piece in rejects.for_copy(None if result.status == "loaded" else LISTED_WHEN_REFUSED):
                 target.write(piece)

@@ -56,7 +56,7 @@ def load_file(
     with explained(path), db.connection("dpm_loader") as conn:
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
             return replace(earlier, seconds=round(time.monotonic() - begun, 3))
-        entry = ledger.open_entry(conn, source, header.feed.name, _remarks(header))
+        entry = ledger.open_entry(conn, source, header, _remarks(header))
         with Rejects(entry.batch_id) as rejects:
             staged = stage(conn, source, header, rejects, progress)
             source.check_unchanged()
@@ -92,6 +92,8 @@ def _load(
                     rows_updated=merged.updated,
                     rows_duplicate=merged.duplicate,
                     rows_rejected=rejects.count,
+                    rows_removed=merged.removed,
+                    rows_written=merged.written,
                     months=list(merged.months),
                     rejects=[(reject.line, reject.reason) for reject in rejects.first],
                     message=entry.remarks,

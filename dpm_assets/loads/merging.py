@@ -26,6 +26,8 @@ class Merged:
     inserted: int = 0
     updated: int = 0
     duplicate: int = 0
+    removed: int = 0
+    written: int = 0  # rows that bear the batch's id now: an undo has to find as many
     months: tuple[date, ...] = ()
 
 
@@ -65,6 +67,7 @@ class _Merge:
         if existing:
             self._replace_existing()
         self.merged.inserted = self._insert()
+        self.merged.written += self.merged.inserted
         self.merged.months = self._months(look=superseded or existing)
         return self.merged
 
@@ -188,6 +191,7 @@ class _Merge:
         updated = self._update() if to_update else 0
         if (deleted, updated) != (to_delete, to_update):
             raise Overtaken
+        self.merged.written += updated
         self.merged.updated += changed
         self.merged.duplicate += unchanged
 

@@ -73,10 +73,10 @@ class Rejects:
         self.count += 1
         if self.count <= FIRST_FEW:
             self.first.append(reject)
-        fields = (str(self.batch_id), str(reject.line), reject.reason, reject.raw_text)
+        fields = (str(self.batch_id), str(reject.line), reject.reason, reject.raw_text, "ft"[reject.damaged])
         return ("\t".join(text.translate(_ESCAPES) for text in fields) + "\n").encode()
 
     def for_copy(self, most: int | None = None) -> Iterator[bytes]:
-        """Lines for COPY load_rejects (batch_id, line, reason, raw_text), `most` of them at most."""
+        """Lines for COPY load_rejects (batch_id, line, reason, raw_text, damaged), `most` of them at most."""
         self._spool.seek(0)
         return itertools.islice(self._spool, most)

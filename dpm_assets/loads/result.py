@@ -13,10 +13,10 @@ Status = Literal["loaded", "already loaded", "refused"]
 class LoadResult:
     """One file's load. rows_read = rows_inserted + rows_updated + rows_duplicate + rows_rejected when it was loaded.
 
-    `rows_removed` were in the table and, by what the file covers, should not be: busted trades, closed positions.
-
-    `months` are the months of trades that it changed; `rejects` the first few, as (line, reason): all of them stand in
-    `load_rejects` under the batch.
+    `rows_removed` were in the table and, by what the file covers, should not be: busted trades, closed positions;
+    `rows_written` bear the batch's id now. `months` are the months of trades that it changed; `rejects` the first few, as
+    (line, reason): all of them stand in `load_rejects` under the batch. `path_taken` says how the rows went in,
+    `options` what was asked for beside the file.
     """
 
     batch_id: int
@@ -29,10 +29,14 @@ class LoadResult:
     rows_duplicate: int = 0
     rows_rejected: int = 0
     rows_removed: int = 0
+    rows_written: int = 0
     months: list[date] = field(default_factory=list)
     seconds: float = 0.0
     rejects: list[tuple[int, str]] = field(default_factory=list)
     message: str = ""
+    path_taken: str = ""
+    options: list[str] = field(default_factory=list)
+    retry_of: int | None = None
     source: Source | None = field(default=None, repr=False, compare=False)  # the very file that this is about
 
     @property

@@ -57,7 +57,7 @@ class Sieve:
 
     def sift(self, block: Block) -> Sifted:
         if block.fault:
-            return Sifted(rows_read=1, rejects=[Reject(block.first_line, block.fault, readable(block.data))])
+            return Sifted(rows_read=1, rejects=[_whole_record(block.first_line, block.fault, block.data)])
         whole = _is_text(block.data)
         data, bad_records = (block.data, {}) if whole else self._without_unreadable(block)
         table, misfits = self._parse(data)
@@ -135,9 +135,9 @@ class Sieve:
                 others.add(self.sift(replace(piece, first_line=line + piece.first_line, offset=offset)))
             if others.rows_kept:
                 quote = 'a quote (") is opened on this line and closed on a later one; ' + reason
-                others.add(Sifted(rows_read=1, rejects=[Reject(line, quote, readable(raw[:first]))]))
+                others.add(Sifted(rows_read=1, rejects=[_whole_record(line, quote, raw[:first])]))
                 return others
-        return Sifted(rows_read=1, rejects=[Reject(line, reason, readable(raw))])
+        return Sifted(rows_read=1, rejects=[_whole_record(line, reason, raw)])
 
     def _sift_rows(self, block: Block, table: pa.Table, found: Records | None, kept: Offsets | None) -> Sifted:
         """Judge the parsed rows. `kept` are their records among those `found`: all of them when None."""
@@ -164,6 +164,10 @@ class Sieve:
                 names = [column.name for column in self.judge.columns]
                 sifted.days = set(pc.unique(columns[names.index(partitions.by)]).to_pylist())
         return sifted
+
+
+def _whole_record(line: int, reason: str, raw: bytes) -> Reject:
+    return Reject(line, reason, readable(raw), damaged=not _is_text(raw))
 
 
 def _is_text(data: bytes) -> bool:
