@@ -119,7 +119,6 @@ create table if not exists prop_trading_model.load_corrections (
 
 alter table prop_trading_model.load_corrections
     drop constraint if exists load_corrections_kind_check,
-    drop constraint if exists kind_known,
     add constraint load_corrections_kind_check check (kind in ('corrected', 'moved', 'removed', 'superseded'));
 
 alter sequence prop_trading_model.load_corrections_correction_id_seq
