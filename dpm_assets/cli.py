@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from dpm_assets.errors import DpmError
-from dpm_assets.loads.commands import load, loads_app, rejects_app
+from dpm_assets.loads.commands import load
+from dpm_assets.loads.commands_ledger import loads_app
+from dpm_assets.loads.commands_rejects import rejects_app
 from dpm_assets.partitions.commands import app as partitions_app
 from dpm_assets.refresh.commands import refresh
 from dpm_assets.refresh.commands_verify import verify

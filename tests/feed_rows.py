@@ -1,5 +1,8 @@
 """Two good rows of every feed, as the values stand in a CSV file."""
 
+import csv
+from pathlib import Path
+
 from dpm_assets.loads.feeds import FEEDS
 
 Row = dict[str, str]
@@ -63,3 +66,11 @@ ROWS: dict[str, list[Row]] = {
 }
 
 assert set(ROWS) == set(FEEDS)
+
+
+def write_rows(path: Path, given: list[Row]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, given[0])
+        writer.writeheader()
+        writer.writerows(given)
+    return path

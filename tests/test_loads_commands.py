@@ -61,10 +61,21 @@ def test_loads_and_rejects_can_be_read(db: Database, database_url: str, tmp_path
     assert missing.returncode == 2 and "There is no batch 99. See `dpm loads list`." in missing.stderr
 
 
+def test_an_undo_says_what_it_did_or_would_do(db: Database, database_url: str, tmp_path: Path) -> None:
+    dpm(database_url, "load", write(tmp_path / "a.csv", trade("T1"), trade("T2")))
+    planned = dpm(database_url, "loads", "undo", "1", "--dry-run")
+    assert "a.csv) would be undone: 2 rows of trades would be deleted, 0 would be returned" in planned.stdout
+    assert value(db, "select count(*) from raw_trades_closed") == 2
+    answer = json.loads(dpm(database_url, "loads", "undo", "1", "--json").stdout)
+    assert (answer["rows_gone"], answer["rows_returned"], answer["dry_run"]) == (2, 0, False)
+    again = dpm(database_url, "loads", "undo", "1")
+    assert again.returncode == 2 and "Batch 1 was undone already" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--feed", "deals"), "There is no feed 'deals'. The feeds are trades, accounts, plans."),
+        (("--feed", "deals"), "There is no feed 'deals'. The feeds are trades, open_trades, "),
         (("--max-rejects", "some"), "'some' is no limit of rejects. Write a share such as 10%"),
     ],
 )

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.loads import load as loading
 from dpm_assets.loads.faults import FileMissing, FileRefused
 from dpm_assets.loads.load import LoadResult, load_file
-from tests.trade_rows import many, rows, trade, value, write
+from tests.trade_rows import many, rows, trade, value, wait_for, write
 
 pytestmark = pytest.mark.sql
 
@@ -86,13 +85,6 @@ def test_a_writer_that_takes_no_lock_of_ours_is_waited_for(db: Database, databas
         thread.join(timeout=60)
     assert [(r.rows_inserted, r.rows_updated) for r in done] == [(1, 1)]
     assert float(value(db, "select profit from raw_trades_closed where trade_id = 'T1'")) == 5.0
-
-
-def wait_for(db: Database, query: str, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not value(db, query):
-        assert time.monotonic() < until, f"this never became true: {query}"
-        time.sleep(0.02)
 
 
 _LOADER = """

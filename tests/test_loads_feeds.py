@@ -1,6 +1,5 @@
 """Every feed is loaded, and what its table would refuse is found in the file first."""
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -8,18 +7,10 @@ import pytest
 from dpm_assets.database import Database
 from dpm_assets.loads.feeds import FEEDS, Vector
 from dpm_assets.loads.load import load_file
-from tests.feed_rows import ROWS, Row
+from tests.feed_rows import ROWS, write_rows
 from tests.trade_rows import rows, value
 
 pytestmark = pytest.mark.sql
-
-
-def write_rows(path: Path, given: list[Row]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, given[0])
-        writer.writeheader()
-        writer.writerows(given)
-    return path
 
 
 @pytest.mark.parametrize("feed", FEEDS)

@@ -1,5 +1,6 @@
 """Trades as rows of CSV files, for the tests of loads."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,11 @@ def rows(db: Database, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 def value(db: Database, query: str, *parameters: Any) -> Any:
     return rows(db, query, *parameters)[0][0]
+
+
+def wait_for(db: Database, query: str, seconds: float = 60) -> None:
+    """Wait until the query's one value is true."""
+    until = time.monotonic() + seconds
+    while not value(db, query):
+        assert time.monotonic() < until, f"this never became true: {query}"
+        time.sleep(0.02)

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.loads.commands_ledger import loads_app, rejects_app
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.load import LoadResult, load_file
 from dpm_assets.loads.staging import Progress as ShowProgress
@@ -112,6 +111,3 @@ def _say(as_json: bool, text: str, answer: dict[str, Any], error: bool = False) 
         typer.echo(json.dumps(answer))
     else:
         (Console(stderr=True, highlight=False, soft_wrap=True, markup=False) if error else console).print(text)
-
-
-__all__ = ["load", "loads_app", "rejects_app"]
