@@ -113,7 +113,7 @@ FILES_AT_FAULT = [
     ("noise.csv", "is binary, not text. Export it as CSV in UTF-8"),
     ("old_workbook.csv", "is an old Excel workbook, not text. Save the sheet as CSV in UTF-8"),
     ("only_blanks.csv", "holds no text, only blanks. Export it again"),
-    ("parquet.csv", "is a Parquet file, not text. Export it as CSV in UTF-8"),
+    ("parquet.csv", "is a Parquet file that cannot be read: Parquet magic bytes not found in footer"),
     ("truncated.csv.gz", "cannot be read: Truncated compressed stream. Copy it again"),
     ("utf16.csv", "is UTF-16 text. Save it as CSV in UTF-8"),
     ("workbook.xlsx", "is a ZIP archive or an Excel workbook, not text. Unpack it"),

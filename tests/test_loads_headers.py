@@ -14,6 +14,7 @@ from dpm_assets.loads.feeds import FEEDS, TRADES, Day, Feed, Moment, Whole, squa
 from dpm_assets.loads.header import detect_feed
 from dpm_assets.loads.load import load_file
 from dpm_assets.loads.rejects import RejectLimit
+from dpm_assets.loads.source import look_at
 from dpm_assets.loads.times import parse_time
 from tests.trade_rows import COLUMNS, HEADER, rows, trade, value, write
 
@@ -98,14 +99,14 @@ def test_gzip_is_read_as_it_is(db: Database, tmp_path: Path) -> None:
 
 
 def test_the_header_tells_the_feed(tmp_path: Path) -> None:
-    assert detect_feed(write(tmp_path / "t.csv")) == "trades"
-    assert detect_feed(write(tmp_path / "c.csv", header=CAMEL)) == "trades"
-    assert detect_feed(write(tmp_path / "a.csv", header="accountId,login,planId,currentBalance")) == "accounts"
-    assert detect_feed(write(tmp_path / "p.csv", header="Plan ID,Plan Name,Type")) == "plans"
+    assert detect_feed(look_at(write(tmp_path / "t.csv"))) == "trades"
+    assert detect_feed(look_at(write(tmp_path / "c.csv", header=CAMEL))) == "trades"
+    assert detect_feed(look_at(write(tmp_path / "a.csv", header="accountId,login,planId,currentBalance"))) == "accounts"
+    assert detect_feed(look_at(write(tmp_path / "p.csv", header="Plan ID,Plan Name,Type"))) == "plans"
     with pytest.raises(
         DpmError, match=r"There is no feed 'deals'\. The feeds are trades, open_trades, daily_metrics, "
     ):
-        headers.read_header(tmp_path / "t.csv", "deals")
+        headers.read_header(look_at(tmp_path / "t.csv"), "deals")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_the_header_tells_the_feed(tmp_path: Path) -> None:
     ],
 )
 def test_feeds_that_share_columns_are_told_apart(tmp_path: Path, header: str, feed: str) -> None:
-    assert detect_feed(write(tmp_path / "some.csv", header=header)) == feed
+    assert detect_feed(look_at(write(tmp_path / "some.csv", header=header))) == feed
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_a_file_of_another_feed_is_refused_where_its_rows_would_be_taken_for_oth
 ) -> None:
     """Hours loaded as days would replace one another."""
     with pytest.raises(DpmError, match=f"the column '{foreign}' tells that this is no file of the feed {feed}"):
-        headers.read_header(write(tmp_path / "some.csv", header=header), feed)
+        headers.read_header(look_at(write(tmp_path / "some.csv", header=header)), feed)
 
 
 def test_a_feed_may_be_given_where_the_header_fits_two(tmp_path: Path) -> None:
@@ -153,8 +154,8 @@ def test_a_feed_may_be_given_where_the_header_fits_two(tmp_path: Path) -> None:
         tmp_path / "a.csv", header="trade_id,account_id,login,symbol,side,lots,profit,unrealized_pnl,trade_date"
     )
     with pytest.raises(DpmError, match="fits the feeds open_trades and trades"):
-        detect_feed(path)
-    assert headers.read_header(path, "trades").feed.name == "trades"
+        detect_feed(look_at(path))
+    assert headers.read_header(look_at(path), "trades").feed.name == "trades"
 
 
 @pytest.mark.parametrize(

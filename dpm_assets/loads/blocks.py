@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from dpm_assets.loads.records import BOM, count_lines, line_ends, record_ends
+from dpm_assets.loads.faults import Reject
+from dpm_assets.loads.records import BOM, count_lines, line_ends, readable, record_ends
 
 BLOCK = 2 * 1024 * 1024
 LONGEST_RECORD = 1024 * 1024
@@ -21,6 +22,24 @@ class Block:
     first_line: int
     offset: int
     fault: str | None = None
+
+
+def is_text(data: bytes) -> bool:
+    """Whether it is UTF-8 without NUL."""
+    if b"\0" in data:
+        return False
+    if data.isascii():
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def whole_record(line: int, reason: str, raw: bytes) -> Reject:
+    """The reject of a record that no values could be read from."""
+    return Reject(line, reason, readable(raw), damaged=not is_text(raw))
 
 
 def blocks(stream: BinaryIO, delimiter: str, header_bytes: int, header_lines: int) -> Iterator[Block]:

@@ -4,6 +4,7 @@ Every reader returns the values, null where missing or at fault, and tells the f
 of the database would refuse is found here first, so that it costs one row and not the file.
 """
 
+import re
 from collections.abc import Callable
 from datetime import date
 
@@ -56,6 +57,14 @@ def trimmed(values: pa.StringArray) -> pa.StringArray:
     return values if shortest != 0 else without(values, mask(pc.equal(pc.binary_length(values), _ZERO)))
 
 
+def without_missing(values: pa.StringArray) -> pa.StringArray:
+    """The values, null where they say in words that there is nothing, as Arrow's CSV reader makes them."""
+    short = mask(pc.less_equal(pc.binary_length(values), _LONGEST_MISSING))
+    return without(values, mask(pc.is_in(values, value_set=_MISSING))) if short.any() else values
+
+
+_MISSING = strings(MISSING)
+_LONGEST_MISSING = pc.max(pc.binary_length(_MISSING))
 _ZERO = pc.binary_length(strings([""]))[0]
 
 
@@ -118,7 +127,13 @@ def read_days(
     return days
 
 
+_MIDNIGHT = re.compile(r"[T ]00:00(:00([.,]0+)?)?(Z|\+00:00)?")
+
+
 def parse_day(value: str) -> date | None:
+    """A date, or its midnight, as programs write dates that know only times."""
+    if len(value) > 10 and value[4] == "-" and _MIDNIGHT.fullmatch(value, 10):
+        value = value[:10]
     if len(value) == 8 and value.isascii() and value.isdigit():
         value = f"{value[:4]}-{value[4:6]}-{value[6:]}"
     if len(value) != 10 or value[4] != "-" or value[7] != "-":

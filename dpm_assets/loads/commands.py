@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dpm_assets.database import Database
-from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileRefused
+from dpm_assets.loads.finding import find_files
 from dpm_assets.loads.load import LoadResult, load_file
 from dpm_assets.loads.staging import Progress as ShowProgress
+from dpm_assets.loads.taking import public_name
 from dpm_assets.server.connect import warehouse_url
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
-_SUFFIXES = (".csv", ".tsv", ".txt", ".gz", ".zst")
 _LONG_LOAD = 20 * 1024 * 1024
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
@@ -28,9 +28,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a lin
 
 def load(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of them.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Files, folders, patterns such as 'exports/*.parquet', URLs (s3://, gs://, ...), or - for standard input.",
+            show_default=False,
+        ),
     ],
-    feed: Annotated[str | None, typer.Option(help="trades, accounts or plans; otherwise the header tells.")] = None,
+    feed: Annotated[str | None, typer.Option(help="Which feed they are of; otherwise the header tells.")] = None,
     max_rejects: Annotated[
         str, typer.Option(help="Rejects a file of 1,000 rows or more may have: 10% or 500.")
     ] = "10%",
@@ -42,7 +47,7 @@ def load(
     """Load files into the warehouse: each once, wholly or not at all. Exit code 1 when one was refused."""
     refused = False
     with Database(warehouse_url(), application_name="dpm load") as db:
-        for path in _files(paths):
+        for path in find_files(paths):
             try:
                 with _progress(path, quiet=as_json) as progress:
                     result = load_file(
@@ -50,7 +55,12 @@ def load(
                     )
             except FileRefused as error:
                 refused = True
-                _say(as_json, str(error), {"file": str(path), "status": "refused", "message": str(error)}, error=True)
+                _say(
+                    as_json,
+                    str(error),
+                    {"file": public_name(path), "status": "refused", "message": str(error)},
+                    error=True,
+                )
                 continue
             refused = refused or result.status == "refused"
             _show(result, as_json)
@@ -58,30 +68,16 @@ def load(
         raise typer.Exit(1)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files themselves, and those in folders that look like CSV, in order."""
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        inside = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in _SUFFIXES and file.is_file()]
-        if not inside:
-            raise DpmError(
-                f"{path} holds no file named {', '.join('*' + suffix for suffix in _SUFFIXES)}. Name the files."
-            )
-        yield from inside
-
-
 @contextmanager
-def _progress(path: Path, quiet: bool) -> Iterator[ShowProgress | None]:
+def _progress(path: str | Path, quiet: bool) -> Iterator[ShowProgress | None]:
     """A bar for a long load at a terminal; nothing otherwise."""
-    if quiet or not sys.stderr.isatty() or not path.is_file() or path.stat().st_size < _LONG_LOAD:
+    if quiet or not sys.stderr.isatty():
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(path.name)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(public_name(path).rpartition("/")[2], visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total >= _LONG_LOAD)
 
 
 def _show(result: LoadResult, as_json: bool) -> None:

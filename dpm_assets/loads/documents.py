@@ -17,7 +17,7 @@ _DEEPEST = 500
 # A number in jsonb is a numeric: so many digits before its decimal point, and so many after it.
 _DIGITS_BEFORE, _DIGITS_AFTER = 131_072, 16_383
 _NUMBER = re.compile(r"-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,6}))?", re.ASCII)
-_NUL_OR_SURROGATE = re.compile("[\0\ud800-\udfff]")
+NO_TEXT_IN_POSTGRESQL = re.compile("[\0\ud800-\udfff]")
 _A_VECTOR = "expected a list of finite numbers such as [0.5,-1.25]"
 
 
@@ -70,7 +70,7 @@ def _check_storable(document: Any) -> None:
             waiting += [(part, depth + 1) for pair in value.items() for part in pair]
         elif isinstance(value, list):
             waiting += [(part, depth + 1) for part in value]
-        elif isinstance(value, str) and _NUL_OR_SURROGATE.search(value):
+        elif isinstance(value, str) and NO_TEXT_IN_POSTGRESQL.search(value):
             raise _Unfit("expected JSON without \\u0000 and without halves of surrogate pairs, which are no text")
 
 

@@ -1,50 +1,54 @@
-"""The header line: which feed it belongs to, and which of the feed's columns each field is."""
+"""Which feed a file belongs to, by the names of its fields, and which of the feed's columns each field is."""
 
-import csv
-import io
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.feeds import FEEDS, Feed, feed_named, squash
-from dpm_assets.loads.source import HEAD, read_head
-
-_DELIMITERS = (",", "\t", ";", "|")
+from dpm_assets.loads.formats import Format
+from dpm_assets.loads.headings import Heading, headings
+from dpm_assets.loads.source import Source
 
 
 @dataclass(frozen=True)
 class Header:
-    """The header as read: the feed, how fields are separated, and the feed's column for each field (None: ignored)."""
+    """The header as read: the feed, the fields as they are called, and the feed's column for each (None: ignored).
+
+    Of delimited text also how fields are separated, and the bytes and lines until the header's end.
+    """
 
     feed: Feed
-    delimiter: str
+    format: Format
+    fields: tuple[str, ...]
     columns: tuple[str | None, ...]
-    ignored: tuple[str, ...]
-    bytes: int
-    lines: int
+    delimiter: str = ","
+    bytes: int = 0
+    lines: int = 0
     text: str | None = None  # as it stands in the file; None where a file has no header line
-    format: str = "csv"  # how a row's raw text is to be read: csv (any delimiter), jsonl or parquet (shown as JSON)
 
     @property
     def given(self) -> tuple[str, ...]:
         """The feed's columns that the file has, in the feed's order."""
         return tuple(column.name for column in self.feed.columns if column.name in self.columns)
 
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The fields that mean nothing to the feed."""
+        return tuple(field.strip() for field, column in zip(self.fields, self.columns, strict=True) if column is None)
 
-def detect_feed(path: Path) -> str:
+
+def detect_feed(source: Source) -> str:
     """The name of the feed whose columns the header has. Raises FileRefused when no feed fits, or two do."""
-    return read_header(path).feed.name
+    return read_header(source).feed.name
 
 
-def read_header(path: Path, feed: str | None = None) -> Header:
-    """Read the header line for `feed`, or for the feed that fits it best.
+def read_header(source: Source, feed: str | None = None) -> Header:
+    """Read the header for `feed`, or for the feed that fits it best.
 
     Raises FileRefused when a required column is missing, a column stands there twice, or no feed fits.
     """
-    head = read_head(path)
     candidates = [feed_named(feed)] if feed else list(FEEDS.values())
-    lines = [_header_line(path, head, delimiter) for delimiter in _DELIMITERS]
+    lines = headings(source)
     fits = [(candidate, line) for candidate in candidates for line in lines if feed or not _foreign(candidate, line)]
     best, line = max(fits, key=lambda fit: (_recognised(*fit), not _missing(*fit)))
     known, whole = _recognised(best, line), not _missing(best, line)
@@ -58,58 +62,32 @@ def read_header(path: Path, feed: str | None = None) -> Header:
     )
     if len(rivals) > 1:
         raise FileRefused(f"{line}: the header fits the feeds {' and '.join(rivals)}. Say which with --feed.")
-    return _header(best, line)
+    return header_of(best, line)
 
 
-@dataclass(frozen=True)
-class _HeaderLine:
-    """The header's fields under one delimiter, and the bytes and lines until its end (blank lines before it too)."""
-
-    path: Path
-    delimiter: str
-    fields: list[str]
-    first_line: int
-    bytes: int
-    lines: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.path}, line {self.first_line}"
+def with_more_fields(source: Source, header: Header, more: tuple[str, ...]) -> Header:
+    """The header of JSON lines in which further keys were found. Raises FileRefused when they do not go together."""
+    return header_of(header.feed, Heading(source, header.format, (*header.fields, *more)))
 
 
-def _header_line(path: Path, head: bytes, delimiter: str) -> _HeaderLine:
-    text = head.decode("utf-8", "surrogateescape")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    first_line, fields = 1, [""]
-    try:
-        while not any(field.strip() for field in fields):
-            first_line, fields = rows.line_num + 1, next(rows)
-    except (csv.Error, StopIteration):
-        raise FileRefused(f"{path}, line 1: no header can be read. Write one line of column names.") from None
-    lines = io.StringIO(text, newline="").readlines()[: rows.line_num]
-    size = len("".join(lines).encode("utf-8", "surrogateescape"))
-    if size >= HEAD:
-        raise FileRefused(f"{path}, line 1: no header within 64 KB. Write one line of column names.")
-    return _HeaderLine(path, delimiter, fields, first_line, size, rows.line_num, "".join(lines).strip("\r\n"))
-
-
-def _recognised(feed: Feed, line: _HeaderLine) -> int:
+def _recognised(feed: Feed, line: Heading) -> int:
     return len({feed.headers[squash(field)] for field in line.fields if squash(field) in feed.headers})
 
 
-def _foreign(feed: Feed, line: _HeaderLine) -> list[str]:
+def _foreign(feed: Feed, line: Heading) -> list[str]:
     """The fields that tell that the file is none of this feed."""
     squashed = {squash(name) for name in feed.foreign}
     return [field.strip() for field in line.fields if squash(field) in squashed]
 
 
-def _missing(feed: Feed, line: _HeaderLine) -> list[tuple[str, ...]]:
+def _missing(feed: Feed, line: Heading) -> list[tuple[str, ...]]:
     """The groups of required columns of which the header has none."""
     given = {feed.headers.get(squash(field)) for field in line.fields}
     return [group for group in feed.required if not set(group) & given]
 
 
-def _header(feed: Feed, line: _HeaderLine) -> Header:
+def header_of(feed: Feed, line: Heading) -> Header:
+    """The header of a file of this feed. Raises FileRefused when its fields do not make one."""
     columns = tuple(feed.headers.get(squash(field)) for field in line.fields)
     for name in feed.by_name:
         same = [field.strip() for field, column in zip(line.fields, columns, strict=True) if column == name]
@@ -129,9 +107,7 @@ def _header(feed: Feed, line: _HeaderLine) -> Header:
             f"{line}: the header lacks {', '.join(missing)}, which the feed {feed.name} needs "
             f"(it has {_shortened(line.fields)}). Add what is missing, and load the file again."
         )
-    ignored = tuple(field.strip() for field, column in zip(line.fields, columns, strict=True) if column is None)
-    text = line.text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return Header(feed, line.delimiter, columns, ignored, line.bytes, line.lines, text)
+    return Header(feed, line.format, line.fields, columns, line.delimiter, line.bytes, line.lines, line.text)
 
 
 def _alternatives(group: tuple[str, ...]) -> str:
@@ -146,7 +122,7 @@ def _example(feed: Feed) -> str:
     return ", ".join(group[0] for group in feed.required)
 
 
-def _shortened(fields: list[str]) -> str:
+def _shortened(fields: tuple[str, ...]) -> str:
     text = ", ".join(re.sub(r"\s+", " ", field).strip() for field in fields)
     text = text.encode("utf-8", "backslashreplace").decode("utf-8", "backslashreplace")
     return text if len(text) <= 160 else text[:157] + "..."

@@ -39,9 +39,9 @@ class Judge:
         self.columns = tuple(column for column in feed.columns if column.name in given or column.name in standing_in)
         self.warehouse = (settings().first_month, today() + timedelta(days=1))
 
-    def judge(self, rows: pa.Table) -> tuple[dict[str, pa.StringArray], Faults]:
-        """The values that may be stored, and the faults of the rows that may not."""
-        faults = Faults()
+    def judge(self, rows: pa.Table, faults: Faults | None = None) -> tuple[dict[str, pa.StringArray], Faults]:
+        """The values that may be stored, and the faults of the rows that may not, beside those `faults` already known."""
+        faults = faults or Faults()
         values: dict[str, pa.StringArray] = {
             name: rows.column(name).combine_chunks() for name in rows.column_names if name in self.feed.by_name
         }

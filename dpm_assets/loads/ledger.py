@@ -52,7 +52,7 @@ def already_loaded(conn: psycopg.Connection[Any], source: Source, feed: str) -> 
         return None
     batch_id, file, finished_at = row
     message = f"loaded before as batch {batch_id} ({file}, {finished_at:%Y-%m-%d %H:%M} UTC): nothing to do"
-    return LoadResult(batch_id, str(source.path), feed, "already loaded", message=message, source=source)
+    return LoadResult(batch_id, source.name, feed, "already loaded", message=message, source=source)
 
 
 def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejects: Rejects) -> None:

@@ -12,12 +12,14 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.loads import ledger
 from dpm_assets.loads.explaining import explained
-from dpm_assets.loads.header import Header, read_header
+from dpm_assets.loads.header import Header, read_header, with_more_fields
+from dpm_assets.loads.json_lines import MoreColumns
 from dpm_assets.loads.merging import Overtaken, merge
 from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, RejectLimit, Rejects
 from dpm_assets.loads.result import LoadResult
-from dpm_assets.loads.source import look_at
+from dpm_assets.loads.source import Source
 from dpm_assets.loads.staging import Progress, Staged, discard_stage, stage
+from dpm_assets.loads.taking import public_name, taken
 from dpm_assets.settings import settings
 
 _ATTEMPTS = 6
@@ -32,7 +34,7 @@ _TRY_AGAIN = (
 
 def load_file(
     db: Database,
-    path: Path,
+    path: str | Path,
     feed: str | None = None,
     *,
     progress: Progress | None = None,
@@ -41,21 +43,41 @@ def load_file(
 ) -> LoadResult:
     """Load one file in one transaction: its rows, its rejects and its row in the ledger.
 
-    `feed` is found by the header when not given. `progress` is called with bytes done and bytes in all. `max_rejects`
-    is a share ("10%") or a count; a file of 1,000 rows or more that exceeds it is refused wholly. `full_history` looks
-    for the old copy of a trade at every date, not only near the new one.
+    `path` may also be a URL that fsspec reads (s3://bucket/file.parquet), or "-" for standard input. `feed` is found by
+    the header when not given. `progress` is called with bytes done and bytes in all. `max_rejects` is a share ("10%")
+    or a count; a file of 1,000 rows or more that exceeds it is refused wholly. `full_history` looks for the old copy of
+    a trade at every date, not only near the new one.
 
     Raises FileRefused (a DpmError) when the file itself is at fault, DpmError when something else is; then nothing of
     it is loaded, and it may be offered again.
     """
     limit = RejectLimit.parse(max_rejects)
-    path = Path(path).absolute()
     begun = time.monotonic()
-    source = look_at(path)
-    header = read_header(path, feed)
-    with explained(path), db.connection("dpm_loader") as conn:
+    days = None if full_history else settings().correction_days
+    with explained(public_name(path)), taken(path) as source:
+        header = read_header(source, feed)
+        while True:
+            try:
+                result = _load_with(db, source, header, progress=progress, limit=limit, correction_days=days)
+            except MoreColumns as more:
+                header = with_more_fields(source, header, more.keys)
+                continue
+            return replace(result, seconds=round(time.monotonic() - begun, 3))
+
+
+def _load_with(
+    db: Database,
+    source: Source,
+    header: Header,
+    *,
+    progress: Progress | None,
+    limit: RejectLimit,
+    correction_days: int | None,
+) -> LoadResult:
+    """Raises MoreColumns, with nothing loaded, when the file has columns that its header does not tell of."""
+    with db.connection("dpm_loader") as conn:
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
-            return replace(earlier, seconds=round(time.monotonic() - begun, 3))
+            return earlier
         entry = ledger.open_entry(conn, source, header, _remarks(header))
         with Rejects(entry.batch_id) as rejects:
             staged = stage(conn, source, header, rejects, progress)
@@ -64,9 +86,8 @@ def load_file(
                 result = _refuse(conn, entry, staged, rejects, limit)
             else:
                 _ensure_partitions(conn, staged)
-                result = _load(conn, entry, staged, rejects, None if full_history else settings().correction_days)
-        result = _tidy_up(conn, result)
-    return replace(result, seconds=round(time.monotonic() - begun, 3))
+                result = _load(conn, entry, staged, rejects, correction_days)
+        return _tidy_up(conn, result)
 
 
 def _load(
@@ -84,7 +105,7 @@ def _load(
                 merged = merge(conn, staged, entry.batch_id, correction_days)
                 result = LoadResult(
                     batch_id=entry.batch_id,
-                    file=str(entry.source.path),
+                    file=entry.source.name,
                     feed=entry.feed,
                     status="loaded",
                     rows_read=staged.rows_read,
@@ -104,7 +125,7 @@ def _load(
         except _TRY_AGAIN:
             time.sleep(0.05 * 2**attempt)
     raise DpmError(
-        f"{entry.source.path}: other writers kept changing the same rows, {_ATTEMPTS} times in a row. "
+        f"{entry.source}: other writers kept changing the same rows, {_ATTEMPTS} times in a row. "
         "Nothing was loaded; load it again when they are done."
     )
 
@@ -119,7 +140,7 @@ def _refuse(
     )
     result = LoadResult(
         batch_id=entry.batch_id,
-        file=str(entry.source.path),
+        file=entry.source.name,
         feed=entry.feed,
         status="refused",
         rows_read=staged.rows_read,

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 
-from dpm_assets.loads.blocks import blocks
 from dpm_assets.loads.encoding import copy_text
 from dpm_assets.loads.feeds import Column, Feed
 from dpm_assets.loads.header import Header
+from dpm_assets.loads.reading import open_pieces, sieve_for
 from dpm_assets.loads.rejects import Rejects
-from dpm_assets.loads.sifting import FILE_ROW, Sieve
-from dpm_assets.loads.source import Source, open_text
+from dpm_assets.loads.sifting import FILE_ROW
+from dpm_assets.loads.source import Source
 
 STAGE = sql.Identifier("pg_temp", "load_stage")
 
@@ -46,16 +46,16 @@ def stage(
     progress: Progress | None,
 ) -> Staged:
     """Read the whole file into a temporary table that outlives its transaction, and the bad rows into `rejects`."""
-    sieve = Sieve(header)
+    sieve = sieve_for(header)
     staged = Staged(header.feed, sieve.judge.columns)
     days: set[str] = set()
-    with conn.transaction(), open_text(source.path) as (stream, file):
+    with conn.transaction(), open_pieces(source, header) as (pieces, position):
         conn.execute(_create(staged))
         names = sql.SQL(", ").join(map(sql.Identifier, sieve.columns))
         # FREEZE: the rows are never looked at by anyone else, so no hint bits need to be written when they are read.
         copy = sql.SQL("copy {} ({}) from stdin with (format text, freeze)").format(STAGE, names)
         with conn.cursor().copy(copy) as target:
-            for sifted in in_order(sieve.sift, blocks(stream, header.delimiter, header.bytes, header.lines)):
+            for sifted in in_order(sieve.sift, pieces):
                 for rows in sifted.rows:
                     target.write(copy_text(rows).to_pybytes())
                 staged.rows_read += sifted.rows_read
@@ -63,7 +63,7 @@ def stage(
                 days |= sifted.days
                 rejects.add(sifted.rejects)
                 if progress:
-                    progress(file.tell(), source.bytes)
+                    progress(position(), source.bytes)
     staged.days = {date.fromisoformat(day) for day in days}
     return staged
 

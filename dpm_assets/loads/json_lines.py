@@ -1,0 +1,245 @@
+"""JSON lines: from a block of them to the rows that may be stored. Numbers are taken as they are written.
+
+msgspec finds each value's own text without making a number or a string of it. Of the parsers measured (bench/parsing.py)
+polars and DuckDB are twice as fast, but read numbers as floats, so that 12345678901234567.89 would lose its cents;
+pyarrow's decimals are as fast as this, but refuse a number with more digits than were declared, and a nested value.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from dpm_assets.loads.arrays import Mask, booleans, strings
+from dpm_assets.loads.blocks import BLOCK, Block, is_text, whole_record
+from dpm_assets.loads.columns import MISSING, Faults, without_missing
+from dpm_assets.loads.documents import NO_TEXT_IN_POSTGRESQL
+from dpm_assets.loads.faults import Reject
+from dpm_assets.loads.feeds import squash
+from dpm_assets.loads.feeds.types import Json, Vector
+from dpm_assets.loads.header import Header
+from dpm_assets.loads.records import BOM, Offsets, count_lines, readable
+from dpm_assets.loads.sifting import Sieve, Sifted
+
+LONGEST_LINE = 16 * 1024 * 1024
+
+_NULL = msgspec.Raw(b"null")
+_QUOTE, _N, _OPEN, _CLOSE, _BRACKET, _LF, _CR = b'"n{}[\n\r'
+_ANY_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class MoreColumns(Exception):
+    """Columns of the feed that stand in the file, but not in the objects that begin it: `keys` names them."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(", ".join(keys))
+        self.keys = tuple(keys)
+
+
+def line_blocks(stream: BinaryIO) -> Iterator[Block]:
+    """The file in blocks of whole lines."""
+    pending, offset, line, finished, started = b"", 0, 1, False, False
+    while not finished:
+        more = stream.read(BLOCK)
+        finished = not more
+        pending += more
+        if not started and (len(pending) >= len(BOM) or finished):
+            pending, started = pending.removeprefix(BOM), True
+        end = len(pending) if finished else pending.rfind(b"\n") + 1
+        fault = None
+        if not end and len(pending) > LONGEST_LINE:
+            end, fault = len(pending), f"the line is longer than {LONGEST_LINE // 1024**2} MB"
+        if end:
+            data, pending = pending[:end], pending[end:]
+            yield Block(data, line, offset, fault)
+            if fault:
+                passed, pending = _pass_over_line(stream)
+                offset, line = offset + passed, line + 1
+            offset, line = offset + len(data), line + count_lines(data)
+
+
+def _pass_over_line(stream: BinaryIO) -> tuple[int, bytes]:
+    """Read to the end of the line: how many bytes that were, and what was read of the next one."""
+    passed = 0
+    while more := stream.read(BLOCK):
+        end = more.find(b"\n") + 1
+        if end:
+            return passed + end, more[end:]
+        passed += len(more)
+    return passed, b""
+
+
+class JsonLinesSieve(Sieve[Block]):
+    """Sifts blocks of JSON lines. Raises MoreColumns when a column of the feed stands in them that the header lacks."""
+
+    def __init__(self, header: Header) -> None:
+        super().__init__(header)
+        keys = {f"f{position}": key for position, key in enumerate(header.fields)}
+        row = msgspec.defstruct(
+            "Row", [(name, msgspec.Raw, _NULL) for name in keys], rename=keys, forbid_unknown_fields=True, gc=False
+        )
+        self._decoder = msgspec.json.Decoder(row)
+        wanted = [(name, column) for name, column in zip(keys, header.columns, strict=True) if column]
+        self._getters = {column: attrgetter(name) for name, column in wanted}
+        self._keys = {column: keys[name] for name, column in wanted}
+        self._documents = {name for name in self._getters if isinstance(header.feed.by_name[name].type, Json | Vector)}
+
+    def sift(self, block: Block) -> Sifted:
+        if block.fault:
+            return Sifted(rows_read=1, rejects=[whole_record(block.first_line, block.fault, block.data)])
+        starts, ends = _lines(block.data)
+        if (objects := self._decode(block.data, starts, ends)) is not None:
+            tokens = {column: b"\0".join(map(get, objects)) + b"\0" for column, get in self._getters.items()}
+            return self._sift_rows(block, tokens, np.arange(len(starts)), starts, ends)
+        return self._sift_line_by_line(block, starts, ends)
+
+    def _decode(self, data: bytes, starts: Offsets, ends: Offsets) -> list[Any] | None:
+        """The lines as objects; None where one of them is not an object of the header's keys, or not on one line."""
+        octets = np.frombuffer(data, np.uint8)
+        if not is_text(data) or not ((octets[starts] == _OPEN) & (octets[ends - 1] == _CLOSE)).all():
+            return None
+        try:
+            objects: list[Any] = self._decoder.decode_lines(data)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        # Lines that begin and end with braces hold whole objects: as many objects as lines are one on each.
+        return objects if len(objects) == len(starts) else None
+
+    def _sift_line_by_line(self, block: Block, starts: Offsets, ends: Offsets) -> Sifted:
+        objects: list[dict[str, msgspec.Raw]] = []
+        kept: list[int] = []
+        broken: list[Reject] = []
+        for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+            line = block.data[start:end]
+            found = _object(line)
+            if isinstance(found, str):
+                broken.append(whole_record(block.first_line + _lines_before(block.data, start), found, line))
+            else:
+                objects.append(found)
+                kept.append(row)
+        self._check_keys(objects)
+        tokens = {
+            column: b"".join(bytes(each.get(key, _NULL)) + b"\0" for each in objects)
+            for column, key in self._keys.items()
+        }
+        sifted = self._sift_rows(block, tokens, np.array(kept, np.int64), starts, ends)
+        sifted.add(Sifted(rows_read=len(broken), rejects=broken))
+        sifted.rejects.sort(key=lambda reject: reject.line)
+        return sifted
+
+    def _check_keys(self, objects: Sequence[Mapping[str, Any]]) -> None:
+        known = set(self.header.fields)
+        new = {key: None for each in objects for key in each.keys() - known}
+        if more := [key for key in new if squash(key) in self.header.feed.headers]:
+            raise MoreColumns(sorted(more))
+
+    def _sift_rows(
+        self, block: Block, tokens: Mapping[str, bytes], kept: Offsets, starts: Offsets, ends: Offsets
+    ) -> Sifted:
+        """Judge the values of the lines `kept`, each ended by NUL."""
+
+        def reject(row: int, reason: str) -> Reject:
+            start, end = int(starts[kept[row]]), int(ends[kept[row]])
+            line = block.first_line + _lines_before(block.data, start)
+            return Reject(line, reason, readable(block.data[start:end]))
+
+        faults = Faults()
+        values = {
+            column: _documents(text) if column in self._documents else _values(text, column, faults)
+            for column, text in tokens.items()
+        }
+        return self.judged(pa.table(values), starts[kept] + block.offset, reject, faults)
+
+
+def _lines(data: bytes) -> tuple[Offsets, Offsets]:
+    """Where the lines that are not blank start and end, without line break."""
+    octets = np.frombuffer(data, np.uint8)
+    breaks = np.flatnonzero(octets == _LF).astype(np.int64)
+    starts = np.concatenate([np.zeros(1, np.int64), breaks + 1])
+    ends = np.append(breaks, len(data))
+    ends = ends - ((ends > starts) & (octets[ends - 1] == _CR))
+    filled = ends > starts
+    for line in np.flatnonzero(filled & (octets[np.minimum(starts, len(data) - 1)] <= ord(" "))).tolist():
+        filled[line] = bool(data[starts[line] : ends[line]].strip())
+    return starts[filled], ends[filled]
+
+
+def _lines_before(data: bytes, position: int) -> int:
+    return data.count(b"\n", 0, position)
+
+
+def _object(line: bytes) -> dict[str, msgspec.Raw] | str:
+    """The line's object, or what is wrong with it."""
+    if b"\0" in line:
+        return "the line holds a NUL character (shown as \\x00): expected text"
+    if not is_text(line):
+        return "the line is not UTF-8 (shown as \\x..): save the file in UTF-8"
+    try:
+        return _ANY_OBJECT.decode(line)
+    except msgspec.ValidationError:
+        return 'the line is no JSON object: expected one such as {"tradeId": "T1", ...}'
+    except msgspec.DecodeError as error:
+        return f"the line is no JSON object ({str(error).rstrip('.')}): expected one whole object on the line"
+    except RecursionError:
+        return "the line is nested too deep: expected one object of plain values"
+
+
+def _cut(tokens: bytes) -> tuple[Offsets, Offsets, Mask, Mask, bool]:
+    """Where the tokens start and end, which are in quotes, which are null, and whether one is nested."""
+    octets = np.frombuffer(tokens, np.uint8)
+    ends = np.flatnonzero(octets == 0).astype(np.int64)
+    starts = np.concatenate([np.zeros(1, np.int64), ends + 1])[: len(ends)]
+    first = octets[starts]
+    return starts, ends, first == _QUOTE, first == _N, bool(((first == _OPEN) | (first == _BRACKET)).any())
+
+
+def _values(tokens: bytes, column: str, faults: Faults) -> pa.StringArray:
+    """The values of a column of plain values: what its tokens say, null where that is nothing."""
+    starts, ends, quoted, null, nested = _cut(tokens)
+    if nested or b"\\" in tokens or tokens.count(b'"') != 2 * np.count_nonzero(quoted):
+        return _values_one_by_one(tokens, column, faults)
+    lengths = np.where(null, 0, ends - starts - 2 * quoted)
+    offsets = np.zeros(len(starts) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    text = tokens.replace(b"null\0", b"\0").translate(None, b'"\0')  # of bare tokens only null ends so
+    values = pa.StringArray.from_buffers(
+        len(starts), pa.py_buffer(offsets), pa.py_buffer(text), booleans(~null).buffers()[1], -1
+    )
+    return without_missing(values)
+
+
+def _values_one_by_one(tokens: bytes, column: str, faults: Faults) -> pa.StringArray:
+    """For values with escapes or quotes in them, and nested ones, which a plain value must not be."""
+    read: list[str | None] = []
+    for row, token in enumerate(tokens.decode().split("\0")[:-1]):
+        value: str | None = token
+        if token.startswith('"'):
+            value = json.loads(token)
+            if value in MISSING:
+                value = None
+        elif token == "null":
+            value = None
+        elif token[:1] in "{[":
+            faults.add(row, f"{column} is a nested value: expected a plain one")
+            value = None
+        if value is not None and NO_TEXT_IN_POSTGRESQL.search(value):
+            faults.add(row, f"{column} {token[:80]}: expected text without \\u0000 and halves of surrogate pairs")
+            value = None
+        read.append(value)
+    return strings(read)
+
+
+def _documents(tokens: bytes) -> pa.StringArray:
+    """Documents as they stand; of a string that holds one (as databases export them), what it holds."""
+    read: list[str | None] = []
+    for token in tokens.decode().split("\0")[:-1]:
+        if token == "null":
+            read.append(None)
+            continue
+        inner = json.loads(token).strip() if token.startswith('"') else ""
+        read.append(inner if inner[:1] in ("{", "[") else token)
+    return strings(read)

@@ -1,0 +1,165 @@
+"""Parquet: from batches of rows to those that may be stored. A row's number stands for its line."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from dpm_assets.loads.arrays import strings, without
+from dpm_assets.loads.blocks import is_text
+from dpm_assets.loads.columns import Faults, without_missing
+from dpm_assets.loads.faults import FileRefused, Reject
+from dpm_assets.loads.feeds.types import Json, Vector
+from dpm_assets.loads.header import Header
+from dpm_assets.loads.sifting import Sieve, Sifted
+from dpm_assets.loads.source import Source, open_regular, reading
+
+_BATCH_BYTES = 4 * 1024 * 1024
+_MOST_ROWS = 16_384
+_READ_BUFFER = 256 * 1024
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of the file, of which `first_row` is the first (from 1)."""
+
+    rows: pa.RecordBatch
+    first_row: int
+
+
+@contextmanager
+def open_batches(source: Source, header: Header) -> Iterator[tuple[Iterator[Batch], Callable[[], int]]]:
+    """The columns that the feed knows, batch by batch, and how many of the file's bytes they stand for so far.
+
+    Pages are read as they are needed, so memory stays bounded.
+
+    Raises FileRefused when the file is damaged, or a column of it is of a type that no value can be read from.
+    """
+    with reading(source.name), open_regular(source.path, source.name) as file:
+        try:
+            opened = parquet.ParquetFile(file, pre_buffer=False, buffer_size=_READ_BUFFER, memory_map=False)
+            _check_types(source, header, opened.schema_arrow)
+            batches = _Batches(opened, header)
+            yield iter(batches), lambda: source.bytes * batches.rows_done // max(1, opened.metadata.num_rows)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise FileRefused(f"{source} cannot be read: {reason}. Write it again, and load it again.") from None
+
+
+class _Batches:
+    def __init__(self, file: parquet.ParquetFile, header: Header) -> None:
+        self._file = file
+        self._wanted = [field for field, column in zip(header.fields, header.columns, strict=True) if column]
+        self.rows_done = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows in self._file.iter_batches(batch_size=self._rows_at_once(), columns=self._wanted, use_threads=False):
+            yield Batch(rows, self.rows_done + 1)
+            self.rows_done += rows.num_rows
+
+    def _rows_at_once(self) -> int:
+        about = self._file.metadata
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        bytes_a_row = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1)
+        return max(1, min(_MOST_ROWS, int(_BATCH_BYTES / max(1, bytes_a_row))))
+
+
+def _check_types(source: Source, header: Header, schema: pa.Schema) -> None:
+    for field, column in zip(schema, header.columns, strict=True):
+        if column and not _readable(field.type):
+            raise FileRefused(
+                f"{source}: the column {field.name!r} is of the type {field.type}, which cannot be read. "
+                "Write it as text, a number, a date or a timestamp, and load it again."
+            )
+
+
+def _readable(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _readable(kind.value_type)
+    unreadable = (pa.types.is_time, pa.types.is_duration, pa.types.is_interval, pa.types.is_union)
+    return not any(is_kind(kind) for is_kind in unreadable)
+
+
+class ParquetSieve(Sieve[Batch]):
+    """Sifts batches of Parquet. The raw text of a reject is its row as JSON, under the file's own names."""
+
+    def __init__(self, header: Header) -> None:
+        super().__init__(header)
+        self._fields = {
+            column: field for field, column in zip(header.fields, header.columns, strict=True) if column is not None
+        }
+
+    def sift(self, batch: Batch) -> Sifted:
+        given = {column: batch.rows.column(field) for column, field in self._fields.items()}
+        faults, damaged = Faults(), set[int]()
+        values: dict[str, pa.StringArray] = {}
+        for column, array in given.items():
+            values[column], bad = _only_text(as_strings(array))
+            for row in bad:
+                faults.add(row, f"{column} holds a NUL character or bytes that are not UTF-8: expected text")
+            damaged.update(bad)
+            if not isinstance(self.header.feed.by_name[column].type, Json | Vector):
+                values[column] = without_missing(values[column])
+
+        def reject(row: int, reason: str) -> Reject:
+            shown = (
+                f"{json.dumps(field, ensure_ascii=False)}: {_shown(values[column][row].as_py(), given[column].type)}"
+                for column, field in self._fields.items()
+            )
+            return Reject(batch.first_row + row, reason, f"{{{', '.join(shown)}}}", damaged=row in damaged)
+
+        order = np.arange(batch.first_row, batch.first_row + batch.rows.num_rows, dtype=np.int64)
+        return self.judged(pa.table(values), order, reject, faults)
+
+
+def as_strings(values: pa.Array) -> pa.StringArray:
+    """Values of any type as text that their exact value can be read from; nested ones as JSON."""
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        values, kind = values.dictionary_decode(), kind.value_type
+    if pa.types.is_nested(kind):
+        documents = values.to_pylist(maps_as_pydicts="lossy")
+        return strings([None if each is None else _JSON.encode(each).decode() for each in documents])
+    if pa.types.is_timestamp(kind):
+        if kind.unit == "ns":
+            values = pc.cast(pc.round_temporal(values, unit="microsecond"), pa.timestamp("us", kind.tz))
+        if kind.tz:
+            values = pc.cast(values, pa.timestamp(values.type.unit, "UTC"))
+    if pa.types.is_date64(kind):
+        values = pc.cast(values, pa.date32())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return pc.cast(pc.cast(values, pa.binary()), pa.string(), safe=False)
+    return pc.cast(values, pa.string())
+
+
+def _only_text(values: pa.StringArray) -> tuple[pa.StringArray, list[int]]:
+    """The values, null where they are no text that PostgreSQL can hold, and the rows of these."""
+    text = values.buffers()[2]
+    if text is None or is_text(text.to_pybytes()):
+        return values, []
+    octets = pc.cast(values, pa.binary()).to_pylist()
+    bad = [row for row, value in enumerate(octets) if value is not None and not is_text(value)]
+    these = np.zeros(len(values), np.bool_)
+    these[bad] = True
+    return without(values, these), bad
+
+
+def _shown(text: str | None, kind: pa.DataType) -> str:
+    """A value in JSON: numbers, flags and nested values as they are, the others in quotes."""
+    if text is None:
+        return "null"
+    bare = (
+        pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind) or pa.types.is_nested(kind)
+    )
+    if bare or (pa.types.is_floating(kind) and text.strip("-") not in ("nan", "inf")):
+        return text
+    return json.dumps(text, ensure_ascii=False)
