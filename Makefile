@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: install run test test-sql check format clean
+.PHONY: install run test test-sql test-mutations check format clean
 
 install: $(STAMP)
 
@@ -26,6 +26,11 @@ test: install
 # Those tests that touch SQL; DPM_TEST_PG_BIN names the binaries of another PostgreSQL than the embedded one.
 test-sql: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m sql
+
+# The proof of the proof (part of `make test` too): each mechanism that keeps the refresh exact is switched off in a database,
+# and the permutations, kills and properties that guard it have to fail.
+test-mutations: install
+	$(BIN)/python -m pytest -m mutation
 
 check: install
 	$(BIN)/ruff check .

@@ -107,3 +107,30 @@ def refreshed(database_url: str, db: Database) -> Iterator[Connection]:
         opened.execute("insert into raw_regimes_daily (date) values ('2024-01-10')")
         opened.execute("call refresh_warehouse()")
         yield opened
+
+
+_COUNTED = ("permutation", "kill", "mutation")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many permutations, kills and mutations were played, and how many of them went as they must."""
+    reports = [
+        (outcome, report)
+        for outcome in ("passed", "failed", "error")
+        for report in terminalreporter.stats.get(outcome, [])
+        if outcome != "passed" or report.when == "call"
+    ]
+    counts = {
+        kind: (
+            sum(outcome == "passed" and kind in report.keywords for outcome, report in reports),
+            sum(kind in report.keywords for _, report in reports),
+        )
+        for kind in _COUNTED
+    }
+    said = [
+        f"{kind}s: {well} of {all_of_them} as they must be"
+        for kind, (well, all_of_them) in counts.items()
+        if all_of_them
+    ]
+    if said:
+        terminalreporter.write_line("; ".join(said))

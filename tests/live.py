@@ -1,0 +1,28 @@
+"""The live views against the oracle: they have to equal it at any moment, whatever is pending."""
+
+from psycopg import sql
+
+from dpm_assets.refresh.engine import VIEWS
+from dpm_assets.settings import sql_dir
+from tests.interleaving import Connection
+
+_DIFFERENCES = """
+with expected as materialized (select * from ({oracle}) as o), found as materialized (table prop_trading_model.{view})
+select 'missing', missing::text from (table expected except all table found) as missing
+union all
+select 'surplus', surplus::text from (table found except all table expected) as surplus
+"""
+
+
+def live_differences(conn: Connection) -> list[str]:
+    """What the live views that are there lack to equal the oracle, each in one snapshot."""
+    found = []
+    for name in VIEWS:
+        live = name.replace("mv_", "live_", 1)
+        there = conn.execute("select to_regclass(%s) is not null", [f"prop_trading_model.{live}"]).fetchone()
+        if not (there and there[0]):
+            continue
+        oracle = (sql_dir() / "oracle" / f"{name}.sql").read_text(encoding="utf-8")
+        query = sql.SQL(_DIFFERENCES).format(oracle=sql.SQL(oracle), view=sql.Identifier(live))
+        found += [f"{live}: {kind} {row}" for kind, row in conn.execute(query)]
+    return found

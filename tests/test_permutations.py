@@ -1,0 +1,35 @@
+"""Writers at every step of a refresh: none waits, none is missed, and at the end every number equals the oracle.
+
+No insert, update, delete, copy, merge or load ever waits for a refresh, whatever its step and theirs. What takes a lock
+that conflicts with reading (TRUNCATE, DETACH, DROP, a rewrite) waits for a refresh that has read those rows already, ends
+when that has ended, and is noticed by the next. A second refresh waits for the first in any case.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from dpm_assets.server import EmbeddedServer
+from tests.permutations import PERMUTATIONS, Permutation
+from tests.playing import play
+from tests.stages import Stages
+
+pytestmark = pytest.mark.sql
+
+
+@pytest.fixture(scope="module")
+def stages(server: EmbeddedServer, template: str) -> Iterator[Stages]:
+    made = Stages(server, template)
+    yield made
+    made.close()
+
+
+def test_there_are_at_least_150_permutations_each_with_a_name_of_its_own() -> None:
+    assert len({str(permutation) for permutation in PERMUTATIONS}) == len(PERMUTATIONS) >= 150
+
+
+@pytest.mark.permutation
+@pytest.mark.parametrize("permutation", PERMUTATIONS, ids=str)
+def test_permutation(stages: Stages, permutation: Permutation) -> None:
+    with stages.stage() as stage:
+        play(stage, permutation)
