@@ -1,9 +1,8 @@
 """The stage of the permutations: a small warehouse that is put back before each, and the sessions that play on it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -26,7 +25,8 @@ _TRADES = """
 insert into raw_trades_closed
     (trade_id, account_id, login, symbol, side, open_time, close_time, trade_date, lots, volume_usd, profit, commission)
 select 't' || row_number() over (), account, 'l' || right(account, 1), symbol, 'buy', day::timestamp,
-    day + interval '90 min', day, 1.5, 1000, 3.25 * (extract(day from day) - 10) + length(symbol), -%s
+    day + interval '90 min', day, 1.5, 1000, 3.25 * (extract(day from day) - 10) + length(symbol),
+    (select -1 - count(*) from refresh_log)
 from unnest(array['a1', 'a2', 'a3', 'a4']) as account
 cross join unnest(array['EURUSD', 'GOLD']) as symbol
 cross join unnest(array['2024-01-10', '2024-01-31', '2024-02-05', '2024-02-14', '2024-02-15', '2024-03-08', '2024-03-09',
@@ -63,7 +63,6 @@ class Stage:
         self.db = Database(url, application_name="stage")
         self.holder, self.second, self.refresher, self.writer, self.observer = (self._session() for _ in range(5))
         self._pool = ThreadPoolExecutor(4)
-        self._restored = 0
         set_today(self.observer, TODAY)
         self.observer.execute("select ensure_trade_months(%s)", [MONTHS])
 
@@ -73,20 +72,14 @@ class Stage:
         return opened
 
     def close(self) -> None:
-        """Ends the sessions; what they hold, and what they have prepared, is given up."""
+        """Ends the sessions, whatever they hold."""
         for conn in (self.holder, self.second, self.refresher, self.writer, self.observer):
             conn.close()
         self._pool.shutdown()
         self.db.close()
-        with psycopg.connect(self.url, autocommit=True) as conn:
-            for (name,) in conn.execute(
-                "select gid from pg_prepared_xacts where database = current_database()"
-            ).fetchall():
-                conn.execute(f"rollback prepared '{name}'")
 
     def restore(self) -> None:
         """The same trades as ever, all of them pending: what the last permutation left is deleted, the rest written anew."""
-        self._restored += 1
         set_today(self.observer, TODAY)
         for leaf, attached, pending in self.observer.execute(_LEAVES).fetchall():
             if pending:
@@ -96,7 +89,7 @@ class Stage:
         self.observer.execute("select ensure_trade_months(%s)", [MONTHS])
         with self.observer.transaction():
             self.observer.execute("delete from raw_trades_closed")
-            self.observer.execute(_TRADES, [self._restored])
+            self.observer.execute(_TRADES)
             self.observer.execute(_OTHERS)
             self.observer.execute(_SPARE_TRADES)
 
@@ -156,11 +149,3 @@ class Stage:
     def live_differences(self) -> list[str]:
         """What the live views lack to equal the oracle: nothing, whatever is pending."""
         return live_differences(self.observer)
-
-
-@contextmanager
-def closing(stage: Stage) -> Iterator[Stage]:
-    try:
-        yield stage
-    finally:
-        stage.close()

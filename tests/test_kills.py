@@ -1,0 +1,137 @@
+"""kill -9 at every step of a refresh, of its backend, of the server, of the Dagster run: the next refresh finishes the work.
+
+The server is one of its own, with the settings of production: it flushes what it commits.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from dpm_assets.database import run_file
+from dpm_assets.server import EmbeddedServer
+from dpm_assets.server.postmaster import postmaster
+from dpm_assets.settings import sql_dir
+from tests import steps
+from tests.interleaving import SECONDS
+from tests.permutations import CALLS
+from tests.stage import Stage
+from tests.steps import Step, install, standing
+
+pytestmark = pytest.mark.sql
+
+OF_A_REFRESH = tuple(
+    ("a refresh", step)
+    for step in (steps.BEFORE_THE_LOCK, *steps.OF_KEYS, *steps.OF_VIEWS)
+    if step not in steps.WRITING.values()  # after each rollup is where the one before the next is
+)
+OF_OTHERS = (
+    ("a refresh in bites", steps.BETWEEN_BITES),
+    ("a refresh of a marked month", steps.TAKING_MONTH),
+    ("a refresh of a marked month", steps.MONTH_TAKEN),
+    ("a refresh of a marked month", steps.WRITTEN["rollup_account_symbol_day"]),
+    ("a rebuild", steps.KEYS_TAKEN),
+    ("a rebuild", steps.WRITTEN["rollup_account_symbol_day"]),
+    ("a rebuild", steps.BITE_WRITTEN),
+    ("a refresh in one transaction", steps.BEFORE_THE_LAST_COMMIT),
+)
+KILLS = (*OF_A_REFRESH, *OF_OTHERS)
+
+
+@pytest.fixture(scope="module")
+def production() -> Iterator[EmbeddedServer]:
+    """A server as users have it, with a warehouse in the database `stage`."""
+    home = Path(tempfile.mkdtemp(prefix="dpm-kills-"))
+    home.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
+    binaries = os.environ.get("DPM_TEST_PG_BIN")
+    running = EmbeddedServer(home, Path(binaries) if binaries else None, memory=512 * 2**20)
+    running.start()
+    try:
+        running.create_database("stage")
+        with psycopg.connect(running.url("stage"), autocommit=True) as admin:
+            for name in ("fsync", "full_page_writes", "synchronous_commit"):
+                assert admin.execute(sql.SQL("show {}").format(sql.Identifier(name))).fetchone() == ("on",)
+            run_file(admin, sql_dir() / "schema.sql")
+            running.grant_roles()
+        with psycopg.connect(running.url("stage"), autocommit=True) as admin:
+            install(admin)
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def prepare(stage: Stage, call: str) -> None:
+    stage.restore()
+    if call == "a refresh of a marked month":
+        stage.observer.execute("insert into changed_months (month, reason) values ('2024-02-01', 'marked')")
+
+
+def wait_for_server(url: str, killed: int) -> None:
+    """Returns once the server takes sessions again and the killed process is none of them."""
+    give_up = time.monotonic() + SECONDS
+    while True:
+        try:
+            with psycopg.connect(url, autocommit=True) as conn:
+                if conn.execute("select from pg_stat_activity where pid = %s", [killed]).fetchone() is None:
+                    return
+        except psycopg.OperationalError:
+            pass
+        assert time.monotonic() < give_up, "the server did not come back"
+        time.sleep(0.02)
+
+
+def assert_the_next_refresh_finishes(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as conn:
+        held = conn.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone()
+        assert held == (0,), "a lock of the dead is held"
+        row = conn.execute("select keys + cardinality(inputs) + cardinality(views) from pending_changes()").fetchone()
+        assert row and row[0] > 0, "what was taken is neither in the log nor in the views"
+    with closing(Stage(url)) as after:
+        assert after.settle() == []
+
+
+def name(kill: tuple[str, Step]) -> str:
+    return f"{kill[0]}_{kill[1].name}".replace(" ", "_")
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("kill", KILLS, ids=name)
+def test_a_backend_killed_while_it_refreshes_loses_nothing(production: EmbeddedServer, kill: tuple[str, Step]) -> None:
+    call, step = kill
+    url = production.url("stage")
+    with closing(Stage(url)) as stage:
+        prepare(stage, call)
+        with standing(stage, CALLS[call], step) as refresh:
+            killed = stage.refresher.info.backend_pid
+            os.kill(killed, signal.SIGKILL)
+            with pytest.raises(psycopg.OperationalError):
+                refresh.done.result(SECONDS)
+            refresh.released = True
+    wait_for_server(url, killed)
+    assert_the_next_refresh_finishes(url)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("kill", KILLS, ids=name)
+def test_a_server_killed_while_it_refreshes_loses_nothing(production: EmbeddedServer, kill: tuple[str, Step]) -> None:
+    call, step = kill
+    with closing(Stage(production.url("stage"))) as stage:
+        prepare(stage, call)
+        with standing(stage, CALLS[call], step) as refresh:
+            killed = postmaster(production.state().data)
+            assert killed
+            os.kill(killed, signal.SIGKILL)
+            with pytest.raises(psycopg.OperationalError):
+                refresh.done.result(SECONDS)
+            refresh.released = True
+    assert production.start()
+    assert_the_next_refresh_finishes(production.url("stage"))
