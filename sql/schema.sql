@@ -13,6 +13,7 @@ set client_min_messages = warning;
 \ir tables/loads.sql
 \ir tables/changes.sql
 \ir tables/rollups.sql
+\ir tables/refresh_work.sql
 \ir functions/calendar.sql
 \ir functions/measures.sql
 \ir functions/changes.sql
@@ -22,7 +23,9 @@ set client_min_messages = warning;
 \ir functions/rollup_account_symbol_day.sql
 \ir functions/rollup_market.sql
 \ir functions/rollup_account.sql
+\ir functions/rollup_account_recent.sql
 \ir functions/refresh.sql
+\ir functions/rebuild.sql
 \ir functions/refresh_views.sql
 \ir functions/analyze_partitions.sql
 \ir views/latest.sql

@@ -191,9 +191,16 @@ def test_a_rebuilt_month_repairs_damaged_rows(conn: Connection, db: Database, ro
     assert conn.execute("select rebuild_month('2024-01-01')").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("rollup", ["rollup_account", "rollup_account_symbol"])
-def test_rebuilt_totals_repair_damaged_rows(conn: Connection, db: Database, rollup: str) -> None:
-    conn.execute(sql.SQL("update {} set last_trade_date = '2020-01-01'").format(sql.Identifier(rollup)))
+@pytest.mark.parametrize(
+    ("rollup", "damage"),
+    [
+        ("rollup_account", "last_trade_date = '2020-01-01'"),
+        ("rollup_account_symbol", "last_trade_date = '2020-01-01'"),
+        ("rollup_account_recent", "net_7d = net_7d + 1"),
+    ],
+)
+def test_rebuilt_totals_repair_damaged_rows(conn: Connection, db: Database, rollup: str, damage: str) -> None:
+    conn.execute(sql.SQL("update {} set {}").format(sql.Identifier(rollup), sql.SQL(damage)))
     assert {difference.object for difference in verify(db).differences} == {rollup}
     conn.execute("select rebuild_totals()")
     conn.execute("call refresh_warehouse()")

@@ -4,7 +4,8 @@ ROLLUP_DESCRIPTIONS = {
     "rollup_account_symbol_day": "Trades by account, day and symbol: counts, sums, squares and extremes, all of which merge.",
     "rollup_account_month": "Trades by account and month, with the drawdown of the month in a form that merges.",
     "rollup_account": "Each account's whole life, merged from its months.",
-    "rollup_account_symbol": "Which account trades which symbol, on how many days, and until when.",
+    "rollup_account_symbol": "Which account trades which symbol, and until when.",
+    "rollup_account_recent": "What each account did in the trailing 30 and 7 days.",
     "rollup_market_day": "The whole market by day, with the quantiles of account-day net.",
     "rollup_symbol_day": "Trades by symbol and day.",
 }
@@ -13,7 +14,8 @@ ROLLUP_INPUTS = {
     "rollup_account_month": ["rollup_account_symbol_day"],
     "rollup_account": ["rollup_account_month", "raw_trades_closed"],
     "rollup_account_symbol": ["rollup_account_symbol_day"],
-    "rollup_market_day": ["rollup_account_symbol_day"],
+    "rollup_account_recent": ["rollup_account_symbol_day", "rollup_market_day"],
+    "rollup_market_day": ["rollup_account_symbol_day", "rollup_symbol_day"],
     "rollup_symbol_day": ["rollup_account_symbol_day"],
 }
 VIEW_DESCRIPTIONS = {
@@ -28,10 +30,10 @@ VIEW_INPUTS = {
     "mv_symbol_performance": ["rollup_symbol_day", "rollup_account_symbol", "rollup_account_symbol_day"],
     "mv_account_performance_summary": [
         "rollup_account",
-        "rollup_account_symbol_day",
+        "rollup_account_recent",
         "raw_accounts_data",
         "raw_plans_data",
     ],
-    "mv_account_trading_patterns": ["rollup_account_symbol_day", "rollup_account", "raw_accounts_data"],
+    "mv_account_trading_patterns": ["rollup_account_recent", "rollup_account", "raw_accounts_data"],
     "mv_market_regime_performance": ["rollup_market_day", "raw_regimes_daily"],
 }

@@ -19,6 +19,7 @@ ROLLUPS = (
     "rollup_account_month",
     "rollup_account",
     "rollup_account_symbol",
+    "rollup_account_recent",
     "rollup_market_day",
     "rollup_symbol_day",
 )

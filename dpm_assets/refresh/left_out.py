@@ -15,17 +15,20 @@ select array_agg(lower::text), array_agg(upper::text) from (
     select lower, upper from prop_trading_model.changed_leaves()
 ) as marked
 """
+_RECENT = "rollup_account_recent"
+_RECENT_DUE = "select prop_trading_model.recent_day() is distinct from prop_trading_model.as_of_date()"
 _COLD = "select array_agg(month order by month) from prop_trading_model.month_state where state <> 'hot'"
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Changed account-days, marked days [lower, upper), views that are due, and cold months, all of one snapshot."""
+    """Changed account-days, marked days [lower, upper), views that are due (and the rollup whose window has to move), and
+    cold months, all of one snapshot."""
 
     keys: int
     lower: list[str]
     upper: list[str]
-    views: list[str]
+    due: list[str]
     cold: list[date]
 
     def notes(self) -> list[str]:
@@ -41,9 +44,9 @@ class LeftOut:
             said.append(f"Months whose trades are in an archive were left out: {names}.")
         return said
 
-    def not_comparable(self, name: str, dated: bool, is_view: bool) -> str | None:
+    def not_comparable(self, name: str, dated: bool) -> str | None:
         """Why an object cannot be compared at all; None when it can, but for the rows that are left out."""
-        if is_view and name in self.views:
+        if name in self.due:
             return "it is due to be refreshed, run dpm refresh"
         if not dated and self.lower:
             return "months are marked to be recomputed, run dpm refresh"
@@ -60,7 +63,8 @@ def read_left_out(conn: psycopg.Connection[Any]) -> LeftOut:
         raise DpmError(f"{conn.info.dbname} holds no warehouse. Run dpm schema apply.") from None
     marked = conn.execute(_MARKED).fetchone()
     cold = conn.execute(_COLD).fetchone()
-    assert pending and marked and cold
+    recent = conn.execute(_RECENT_DUE).fetchone()
+    assert pending and marked and cold and recent
     return LeftOut(
-        keys=pending[0], lower=marked[0] or [], upper=marked[1] or [], views=pending[1] or [], cold=cold[0] or []
+        keys=pending[0], lower=marked[0] or [], upper=marked[1] or [], due=(pending[1] or []) + ([_RECENT] if recent[0] or pending[0] else []), cold=cold[0] or []
     )

@@ -18,23 +18,23 @@ begin
 end
 $$;
 
--- Empties refresh_keys. TRUNCATE would wait for whoever reads all tables (a dump, for hours), and they for us, so rows are
--- deleted; only when that has left much behind, and nobody looks, is the file cut.
-create or replace function prop_trading_model.clear_refresh_keys() returns void
+-- Empties a table that the refresh works on. TRUNCATE would wait for whoever reads all tables (a dump, for hours), and they
+-- for us, so rows are deleted; only when that has left much behind, and nobody looks, is the file cut.
+create or replace function prop_trading_model.clear_work_table(work_table regclass) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if pg_relation_size('prop_trading_model.refresh_keys') > 32 * 1024 * 1024 then
+    if pg_relation_size(work_table) > 32 * 1024 * 1024 then
         begin
-            lock table prop_trading_model.refresh_keys in access exclusive mode nowait;
-            truncate prop_trading_model.refresh_keys;
+            execute format('lock table %s in access exclusive mode nowait', work_table);
+            execute format('truncate %s', work_table);
             return;
         exception when lock_not_available then
             null;
         end;
     end if;
-    delete from prop_trading_model.refresh_keys;
+    execute format('delete from %s', work_table);
 end
 $$;
 
@@ -47,7 +47,7 @@ as $$
 declare
     taken bigint;
 begin
-    perform prop_trading_model.clear_refresh_keys();
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_keys');
     with chosen as (
         select ctid from prop_trading_model.changed_account_days as c
         where (only_months is null or date_trunc('month', c.trade_date)::date = any (only_months))
@@ -95,56 +95,20 @@ begin
     for touched in select distinct date_trunc('month', day)::date from unnest(days) as day loop
         perform prop_trading_model.create_rollup_month(touched);
     end loop;
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_symbol_days');
+    perform prop_trading_model.note_symbol_days(-1);
     written := prop_trading_model.refresh_account_symbol_day();
-    written := written + prop_trading_model.refresh_market_day(days);
-    written := written + prop_trading_model.refresh_symbol_day(days);
-    written := written + prop_trading_model.refresh_account_month();
-    written := written + prop_trading_model.refresh_account();
-    written := written + prop_trading_model.refresh_account_symbol();
-    return written;
-end
-$$;
-
--- Recomputes a whole month of every rollup, and the lives of the accounts whose month differed (of all of the month's
--- accounts with every_account, which is what a month that was marked needs). Returns the rows written or removed.
-create or replace function prop_trading_model.rebuild_rollups_of_month(wanted date, every_account boolean) returns bigint
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    written bigint;
-    next_month date := wanted + interval '1 month';
-    days date[];
-begin
-    perform prop_trading_model.clear_refresh_keys();
-    perform prop_trading_model.create_rollup_month(wanted);
-    days := array(
-        select trade_date from prop_trading_model.rollup_market_day where trade_date >= wanted and trade_date < next_month
-        union select trade_date from prop_trading_model.rollup_symbol_day where trade_date >= wanted and trade_date < next_month
-    );
-    written := prop_trading_model.rebuild_account_symbol_day(wanted);
-    if not every_account and exists (select from prop_trading_model.refresh_keys) then
-        written := written + prop_trading_model.refresh_account_month()
-            + prop_trading_model.refresh_account() + prop_trading_model.refresh_account_symbol();
+    if written > 0 then
+        perform prop_trading_model.note_symbol_days(1);
+        written := written
+            + prop_trading_model.move_symbol_day()
+            + prop_trading_model.refresh_market_day(days)
+            + prop_trading_model.refresh_account_month()
+            + prop_trading_model.move_account_symbol()
+            + prop_trading_model.refresh_account_recent();
     end if;
-
-    perform prop_trading_model.clear_refresh_keys();
-    insert into prop_trading_model.refresh_keys (account_id, trade_date)
-    select account_id, wanted from prop_trading_model.rollup_account_symbol_day
-    where trade_date >= wanted and trade_date < next_month
-    union
-    select account_id, wanted from prop_trading_model.rollup_account_month where month = wanted;
-    analyze prop_trading_model.refresh_keys;
-    written := written + prop_trading_model.refresh_account_month();
-    if every_account then
-        written := written + prop_trading_model.refresh_account() + prop_trading_model.refresh_account_symbol();
-    end if;
-
-    days := days || array(
-        select distinct trade_date from prop_trading_model.rollup_account_symbol_day
-        where trade_date >= wanted and trade_date < next_month
-    );
-    return written + prop_trading_model.refresh_market_day(days) + prop_trading_model.refresh_symbol_day(days);
+    -- A login is in no other rollup: it may have changed alone.
+    return written + prop_trading_model.refresh_account();
 end
 $$;
 
@@ -214,38 +178,5 @@ begin
         case when months_taken > 0 then 'month' else 'keys' end, marked, refresh_bite.keys_taken, refresh_bite.months,
         refresh_bite.rows_written, refresh_bite.run_key, began
     );
-end
-$$;
-
--- Recomputes a month of every rollup from the raw trades, whatever the log says; a cold month is refused. With a run_key
--- the month is noted as done for that run. Returns the rows that differed.
-create or replace function prop_trading_model.rebuild_month(wanted date, run_key text default null) returns bigint
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    first_day date := date_trunc('month', wanted);
-    began timestamptz;
-    marked boolean;
-    taken bigint;
-    written bigint;
-begin
-    perform prop_trading_model.lock_refresh();
-    began := clock_timestamp();
-    if exists (select from prop_trading_model.month_state where month = first_day and state <> 'hot') then
-        raise exception 'the month % is not hot: its trades are in an archive, its rollups stay as they are',
-            to_char(first_day, 'YYYY-MM') using hint = 'Restore the month, then rebuild it.';
-    end if;
-    perform prop_trading_model.compare_leaves();
-    delete from prop_trading_model.changed_months where month = first_day;
-    marked := found;
-    taken := prop_trading_model.take_keys(9223372036854775807, array[first_day]);
-    written := prop_trading_model.rebuild_rollups_of_month(first_day, marked or taken > 0);
-    if written > 0 then
-        perform prop_trading_model.advance_input('trades');
-    end if;
-    insert into prop_trading_model.refresh_log (kind, month, keys_taken, months, rows_written, run_key, started_at)
-    values ('month', first_day, taken, array[first_day], written, rebuild_month.run_key, began);
-    return written;
 end
 $$;

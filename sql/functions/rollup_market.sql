@@ -1,5 +1,158 @@
--- rollup_market_day and rollup_symbol_day, recomputed from rollup_account_symbol_day for the days that are given.
+-- rollup_symbol_day and rollup_market_day: what all accounts did together, by symbol and day, and by day.
+-- Invariant: every measure equals the sum over rollup_account_symbol_day. Sums move by what the account-days of refresh_keys
+-- had before and have after (exact, as numerics are), so that the cost follows the keys; extremes are looked up again only
+-- where the row that held one has changed; quantiles do not merge and are taken from the whole day.
 
+-- Adds the rows of the account-days of refresh_keys to refresh_symbol_days, as they are now: once with sign -1 before
+-- rollup_account_symbol_day is brought up to date, and once with sign 1 after.
+create or replace function prop_trading_model.note_symbol_days(sign integer) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    first_day date;
+    last_day date;
+begin
+    select min(trade_date), max(trade_date) into first_day, last_day from prop_trading_model.refresh_keys;
+    insert into prop_trading_model.refresh_symbol_days
+    select
+        note_symbol_days.sign, r.trade_date, r.symbol_key,
+        sign * sum(r.trades), sign * sum(r.wins), sign * sum(r.losses),
+        sign * sum(r.gross_profit), sign * sum(r.gross_loss), sign * sum(r.net),
+        sign * sum(r.profits), sign * sum(r.profit_squares), max(r.profit_max), min(r.profit_min),
+        sign * sum(r.volume), sign * sum(r.lots), sign * sum(r.duration_us), sign * sum(r.durations)
+    from prop_trading_model.refresh_keys as k
+    join prop_trading_model.rollup_account_symbol_day as r
+        on r.account_id = k.account_id and r.trade_date = k.trade_date and r.trade_date between first_day and last_day
+    group by r.trade_date, r.symbol_key;
+end
+$$;
+
+-- Moves rollup_symbol_day by what refresh_symbol_days holds; returns the rows written or removed.
+create or replace function prop_trading_model.move_symbol_day() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    gone bigint;
+    written bigint;
+begin
+    analyze prop_trading_model.refresh_symbol_days (sign, trade_date, symbol_key);
+    -- An extreme that was held by a row that changed, and that no row reaches now, has to be looked up.
+    with moved as materialized (
+        select
+            trade_date, symbol_key,
+            max(profit_max) filter (where sign < 0) as old_max, max(profit_max) filter (where sign > 0) as new_max,
+            min(profit_min) filter (where sign < 0) as old_min, min(profit_min) filter (where sign > 0) as new_min
+        from prop_trading_model.refresh_symbol_days
+        group by trade_date, symbol_key
+    ),
+    lost as materialized (
+        select m.trade_date, m.symbol_key
+        from moved as m join prop_trading_model.rollup_symbol_day as r using (trade_date, symbol_key)
+        where (m.old_max = r.profit_max and m.new_max < r.profit_max is not false)
+            or (m.old_min = r.profit_min and m.new_min > r.profit_min is not false)
+    )
+    update prop_trading_model.rollup_symbol_day as r
+    set profit_max = e.profit_max, profit_min = e.profit_min
+    from lost as l
+    cross join lateral (
+        select max(d.profit_max) as profit_max, min(d.profit_min) as profit_min
+        from prop_trading_model.rollup_account_symbol_day as d
+        where d.trade_date = l.trade_date and d.symbol_key = l.symbol_key
+    ) as e
+    where r.trade_date = l.trade_date and r.symbol_key = l.symbol_key;
+
+    insert into prop_trading_model.rollup_symbol_day as r
+    select
+        trade_date, symbol_key,
+        sum(trades), sum(wins), sum(losses), sum(gross_profit), sum(gross_loss), sum(net),
+        sum(profits), sum(profit_squares),
+        max(profit_max) filter (where sign > 0), min(profit_min) filter (where sign > 0),
+        sum(volume), sum(lots), sum(duration_us), sum(durations)
+    from prop_trading_model.refresh_symbol_days
+    group by trade_date, symbol_key
+    on conflict (trade_date, symbol_key) do update set
+        trades = r.trades + excluded.trades, wins = r.wins + excluded.wins, losses = r.losses + excluded.losses,
+        gross_profit = r.gross_profit + excluded.gross_profit, gross_loss = r.gross_loss + excluded.gross_loss,
+        net = r.net + excluded.net, profits = r.profits + excluded.profits,
+        profit_squares = r.profit_squares + excluded.profit_squares,
+        profit_max = greatest(r.profit_max, excluded.profit_max), profit_min = least(r.profit_min, excluded.profit_min),
+        volume = r.volume + excluded.volume, lots = r.lots + excluded.lots,
+        duration_us = r.duration_us + excluded.duration_us, durations = r.durations + excluded.durations;
+    get diagnostics written = row_count;
+
+    delete from prop_trading_model.rollup_symbol_day as r
+    using (select distinct trade_date, symbol_key from prop_trading_model.refresh_symbol_days) as m
+    where r.trade_date = m.trade_date and r.symbol_key = m.symbol_key and r.trades = 0;
+    get diagnostics gone = row_count;
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_symbol_days');
+    return written + gone;
+end
+$$;
+
+-- How the rows of rollup_account_symbol_day become those of rollup_symbol_day; `condition` says of which days, on r.
+create or replace function prop_trading_model.symbol_day_query(condition text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format($query$
+        select
+            r.trade_date, r.symbol_key,
+            sum(r.trades)::bigint as trades, sum(r.wins)::bigint as wins, sum(r.losses)::bigint as losses,
+            sum(r.gross_profit) as gross_profit, sum(r.gross_loss) as gross_loss, sum(r.net) as net,
+            sum(r.profits)::bigint as profits, sum(r.profit_squares) as profit_squares,
+            max(r.profit_max) as profit_max, min(r.profit_min) as profit_min,
+            sum(r.volume) as volume, sum(r.lots) as lots,
+            sum(r.duration_us) as duration_us, sum(r.durations)::bigint as durations
+        from prop_trading_model.rollup_account_symbol_day as r
+        where %s
+        group by r.trade_date, r.symbol_key
+    $query$, condition)
+$$;
+
+-- How they become those of rollup_market_day: sums from rollup_symbol_day, what is counted or ranked by account from
+-- rollup_account_symbol_day. `condition` says of which days, on r.
+create or replace function prop_trading_model.market_day_query(condition text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format($query$
+        select
+            a.trade_date, a.accounts, a.profitable_accounts, a.losing_accounts, s.trades, s.wins, s.losses,
+            s.gross_profit, s.gross_loss, s.net, a.net_squares,
+            a.nets[cardinality(a.nets)] as net_max, a.nets[1] as net_min,
+            prop_trading_model.quantile(a.nets, 0.25) as net_q1,
+            prop_trading_model.quantile(a.nets, 0.5) as net_median,
+            prop_trading_model.quantile(a.nets, 0.75) as net_q3,
+            s.volume, s.lots
+        from (
+            select
+                trade_date, count(*) as accounts,
+                count(*) filter (where net > 0) as profitable_accounts,
+                count(*) filter (where net < 0) as losing_accounts,
+                sum(net * net) as net_squares, array_agg(net order by net) as nets
+            from (
+                select r.trade_date, r.account_id, sum(r.net) as net
+                from prop_trading_model.rollup_account_symbol_day as r
+                where %1$s
+                group by r.trade_date, r.account_id
+            ) as account_days
+            group by trade_date
+        ) as a
+        join (
+            select
+                r.trade_date, sum(r.trades)::bigint as trades, sum(r.wins)::bigint as wins,
+                sum(r.losses)::bigint as losses, sum(r.gross_profit) as gross_profit, sum(r.gross_loss) as gross_loss,
+                sum(r.net) as net, sum(r.volume) as volume, sum(r.lots) as lots
+            from prop_trading_model.rollup_symbol_day as r
+            where %1$s
+            group by r.trade_date
+        ) as s using (trade_date)
+    $query$, condition)
+$$;
+
+-- Brings rollup_market_day up to date for these days; returns the rows written or removed.
 create or replace function prop_trading_model.refresh_market_day(days date[]) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -7,100 +160,29 @@ as $$
 declare
     written bigint;
 begin
-    with account_day as (
-        select
-            trade_date, account_id,
-            sum(trades) as trades, sum(wins) as wins, sum(losses) as losses,
-            sum(gross_profit) as gross_profit, sum(gross_loss) as gross_loss, sum(net) as net,
-            sum(volume) as volume, sum(lots) as lots
-        from prop_trading_model.rollup_account_symbol_day
-        where trade_date = any (days)
-        group by trade_date, account_id
-    ),
-    fresh as materialized (
-        select
-            trade_date, accounts, profitable_accounts, losing_accounts, trades, wins, losses, gross_profit, gross_loss,
-            net, net_squares, nets[cardinality(nets)] as net_max, nets[1] as net_min,
-            prop_trading_model.quantile(nets, 0.25) as net_q1,
-            prop_trading_model.quantile(nets, 0.5) as net_median,
-            prop_trading_model.quantile(nets, 0.75) as net_q3,
-            volume, lots
-        from (
-            select
-                trade_date, count(*) as accounts,
-                count(*) filter (where net > 0) as profitable_accounts,
-                count(*) filter (where net < 0) as losing_accounts,
-                sum(trades)::bigint as trades, sum(wins)::bigint as wins, sum(losses)::bigint as losses,
-                sum(gross_profit) as gross_profit, sum(gross_loss) as gross_loss,
-                sum(net) as net, sum(net * net) as net_squares, array_agg(net order by net) as nets,
-                sum(volume) as volume, sum(lots) as lots
-            from account_day
-            group by trade_date
-        ) as of_day
-    ),
-    gone as (
-        delete from prop_trading_model.rollup_market_day as r
-        where r.trade_date = any (days) and not exists (select from fresh as f where f.trade_date = r.trade_date)
-        returning 1
-    ),
-    written as (
-        insert into prop_trading_model.rollup_market_day as r
-        select * from fresh
-        on conflict (trade_date) do update set
-            accounts = excluded.accounts, profitable_accounts = excluded.profitable_accounts,
-            losing_accounts = excluded.losing_accounts, trades = excluded.trades, wins = excluded.wins,
-            losses = excluded.losses, gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss,
-            net = excluded.net, net_squares = excluded.net_squares, net_max = excluded.net_max,
-            net_min = excluded.net_min, net_q1 = excluded.net_q1, net_median = excluded.net_median,
-            net_q3 = excluded.net_q3, volume = excluded.volume, lots = excluded.lots
-        where r is distinct from excluded
-        returning 1
-    )
-    select (select count(*) from gone) + (select count(*) from written) into written;
-    return written;
-end
-$$;
-
-create or replace function prop_trading_model.refresh_symbol_day(days date[]) returns bigint
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    written bigint;
-begin
-    with fresh as materialized (
-        select
-            trade_date, symbol_key,
-            sum(trades)::bigint as trades, sum(wins)::bigint as wins, sum(losses)::bigint as losses,
-            sum(gross_profit) as gross_profit, sum(gross_loss) as gross_loss, sum(net) as net,
-            sum(profits)::bigint as profits, sum(profit_squares) as profit_squares,
-            max(profit_max) as profit_max, min(profit_min) as profit_min,
-            sum(volume) as volume, sum(lots) as lots,
-            sum(duration_us) as duration_us, sum(durations)::bigint as durations
-        from prop_trading_model.rollup_account_symbol_day
-        where trade_date = any (days)
-        group by trade_date, symbol_key
-    ),
-    gone as (
-        delete from prop_trading_model.rollup_symbol_day as r
-        where r.trade_date = any (days)
-            and not exists (select from fresh as f where f.trade_date = r.trade_date and f.symbol_key = r.symbol_key)
-        returning 1
-    ),
-    written as (
-        insert into prop_trading_model.rollup_symbol_day as r
-        select * from fresh
-        on conflict (trade_date, symbol_key) do update set
-            trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
-            gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
-            profits = excluded.profits, profit_squares = excluded.profit_squares,
-            profit_max = excluded.profit_max, profit_min = excluded.profit_min,
-            volume = excluded.volume, lots = excluded.lots,
-            duration_us = excluded.duration_us, durations = excluded.durations
-        where r is distinct from excluded
-        returning 1
-    )
-    select (select count(*) from gone) + (select count(*) from written) into written;
+    execute format($statement$
+        with fresh as materialized (%s),
+        gone as (
+            delete from prop_trading_model.rollup_market_day as r
+            where r.trade_date = any ($1) and not exists (select from fresh as f where f.trade_date = r.trade_date)
+            returning 1
+        ),
+        written as (
+            insert into prop_trading_model.rollup_market_day as r
+            select * from fresh
+            on conflict (trade_date) do update set
+                accounts = excluded.accounts, profitable_accounts = excluded.profitable_accounts,
+                losing_accounts = excluded.losing_accounts, trades = excluded.trades, wins = excluded.wins,
+                losses = excluded.losses, gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss,
+                net = excluded.net, net_squares = excluded.net_squares, net_max = excluded.net_max,
+                net_min = excluded.net_min, net_q1 = excluded.net_q1, net_median = excluded.net_median,
+                net_q3 = excluded.net_q3, volume = excluded.volume, lots = excluded.lots
+            where r is distinct from excluded
+            returning 1
+        )
+        select (select count(*) from gone) + (select count(*) from written)
+        $statement$, prop_trading_model.market_day_query('r.trade_date = any ($1)')
+    ) into written using days;
     return written;
 end
 $$;

@@ -2,7 +2,6 @@
 select
     account_id,
     coalesce(std_symbol, symbol, '') as symbol_key,
-    count(distinct trade_date) as active_days,
     max(trade_date) as last_trade_date
 from prop_trading_model.raw_trades_closed
 group by account_id, coalesce(std_symbol, symbol, '')

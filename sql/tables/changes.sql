@@ -72,12 +72,13 @@ create table if not exists prop_trading_model.refresh_log (
 );
 create index if not exists refresh_log_run_key on prop_trading_model.refresh_log (run_key, month) where run_key is not null;
 
--- The account-days that the running refresh recomputes. Only the holder of the refresh lock touches it; it holds nothing
--- that has to survive a crash.
-create unlogged table if not exists prop_trading_model.refresh_keys (
-    account_id varchar(255) not null,
-    trade_date date not null
+-- The day that the trailing windows of rollup_account_recent end with. One row; null: there is no trade; -infinity: they
+-- have to be made anew.
+create table if not exists prop_trading_model.recent_window (
+    only_row boolean primary key default true check (only_row),
+    last_day date
 );
+insert into prop_trading_model.recent_window (last_day) values (null) on conflict do nothing;
 
 insert into prop_trading_model.input_generations (input)
 values ('trades'), ('accounts'), ('plans'), ('regimes')

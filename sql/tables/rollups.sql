@@ -74,9 +74,32 @@ create table if not exists prop_trading_model.rollup_account (
 create table if not exists prop_trading_model.rollup_account_symbol (
     account_id varchar(255) not null,
     symbol_key varchar(50) not null,
-    active_days bigint not null,
     last_trade_date date not null,
     primary key (account_id, symbol_key)
+);
+
+-- One row an account with trades in the trailing 30 days that end with the day in recent_window. A favorite symbol is the
+-- one with most trades, ties by name.
+create table if not exists prop_trading_model.rollup_account_recent (
+    account_id varchar(255) primary key,
+    trades bigint not null,
+    wins bigint not null,
+    net numeric not null,
+    days bigint not null,
+    trades_7d bigint not null,
+    wins_7d bigint not null,
+    net_7d numeric not null,
+    symbols bigint not null,
+    favorite_symbol varchar(50),
+    favorite_trades bigint,
+    lots numeric not null,
+    lots_counted bigint not null,
+    lots_squares numeric not null,
+    volume numeric not null,
+    volumes bigint not null,
+    buys bigint not null,
+    stop_losses bigint not null,
+    take_profits bigint not null
 );
 
 -- One row a date. Quantiles do not merge, so they are kept here, over account-day net.
