@@ -16,12 +16,12 @@ BITE = 200_000
 
 ROLLUPS = (
     "rollup_account_symbol_day",
+    "rollup_symbol_day",
+    "rollup_market_day",
     "rollup_account_month",
     "rollup_account",
     "rollup_account_symbol",
     "rollup_account_recent",
-    "rollup_market_day",
-    "rollup_symbol_day",
 )
 VIEWS = (
     "mv_daily_trading_stats",

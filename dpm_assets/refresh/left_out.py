@@ -65,6 +65,7 @@ def read_left_out(conn: psycopg.Connection[Any]) -> LeftOut:
     cold = conn.execute(_COLD).fetchone()
     recent = conn.execute(_RECENT_DUE).fetchone()
     assert pending and marked and cold and recent
-    return LeftOut(
-        keys=pending[0], lower=marked[0] or [], upper=marked[1] or [], due=(pending[1] or []) + ([_RECENT] if recent[0] or pending[0] else []), cold=cold[0] or []
-    )
+    due = list(pending[1] or [])
+    if recent[0] or pending[0]:
+        due.append(_RECENT)
+    return LeftOut(keys=pending[0], lower=marked[0] or [], upper=marked[1] or [], due=due, cold=cold[0] or [])

@@ -52,7 +52,8 @@ def server_settings(
         "max_wal_size": f"{max(256, min(megabytes // 3, free // _MB // 10, 8192))}MB",
         "min_wal_size": "128MB",
         "checkpoint_timeout": "15min",
-        "wal_compression": "on",
+        # Compressing page images (pglz is what every build has) costs a small refresh more than all the rest of it.
+        "wal_compression": "off",
         "random_page_cost": "1.1",
         "effective_io_concurrency": "100",
         "max_worker_processes": str(max(8, cores * 2)),

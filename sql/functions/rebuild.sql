@@ -16,8 +16,11 @@ end
 $$;
 
 -- Makes a rollup (those rows r of it for which `condition` holds) equal to the table `rebuilt`, and drops that.
--- Returns the rows written or removed.
-create or replace function prop_trading_model.apply_rebuilt(rollup regclass, condition text default 'true') returns bigint
+-- Rows are written in the order `sorted_by` (columns), for those who read a day of them later. Returns the rows written or
+-- removed.
+create or replace function prop_trading_model.apply_rebuilt(
+    rollup regclass, condition text default 'true', sorted_by text default null
+) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -46,8 +49,8 @@ begin
     execute format(
         'insert into %1$s as o select n.* from prop_trading_model.rebuilt as n'
         ' left join (select * from %1$s as r where %2$s) as r on %3$s where r is distinct from n'
-        ' on conflict (%4$s) do update set (%5$s) = row(%6$s)',
-        rollup, condition, same_key, key_columns, all_columns, new_values
+        ' %7$s on conflict (%4$s) do update set (%5$s) = row(%6$s)',
+        rollup, condition, same_key, key_columns, all_columns, new_values, 'order by ' || sorted_by
     );
     get diagnostics written = row_count;
     drop table prop_trading_model.rebuilt;
@@ -94,7 +97,8 @@ begin
     analyze prop_trading_model.refresh_keys;
     return prop_trading_model.apply_rebuilt(
         'prop_trading_model.rollup_account_symbol_day',
-        format('r.trade_date >= %L and r.trade_date < %L', month, next_month)
+        format('r.trade_date >= %L and r.trade_date < %L', month, next_month),
+        'n.trade_date, n.account_id'
     );
 end
 $$;
