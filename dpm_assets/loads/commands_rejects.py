@@ -1,10 +1,15 @@
-"""`dpm rejects list | show`: the quarantine, read."""
+"""`dpm rejects list | show | export | retry`: the quarantine."""
 
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dpm_assets.loads.showing import Batch, Json, Limit, read, record, table
+from dpm_assets.errors import DpmError
+from dpm_assets.loads.showing import Batch, Json, Limit, console, read, record, table, warehouse
 
 rejects_app = typer.Typer(no_args_is_help=True, help="Rows that were not loaded, with the reason.")
 
@@ -44,3 +49,60 @@ def show_reject(
     """One rejected row: file, line, reason, and its text as it stands in the file."""
     missing = f"Batch {batch} has no reject at line {line}. See `dpm rejects list {batch}`."
     record(read(_REJECT, batch=batch, line=line), as_json, missing)
+
+
+@rejects_app.command("export")
+def export(
+    batch: Batch,
+    out: Annotated[Path | None, typer.Option(help="File to write; none: standard output.")] = None,
+) -> None:
+    """The open rejects of a batch as a file to mend and load: rows as they stand, each with its line and reason in front."""
+    from dpm_assets.loads.exporting import export_rejects
+
+    with warehouse() as db:
+        if out is None:
+            sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a text stream
+            sys.stdout.writelines(f"{line}\n" for line in export_rejects(db, batch))
+            return
+        try:
+            file = out.open("x", encoding="utf-8", newline="")
+        except FileExistsError:
+            raise DpmError(f"{out} is there already. Give another name, or remove it first.") from None
+        try:
+            with file:
+                count = sum(file.write(f"{line}\n") > 0 for line in export_rejects(db, batch))
+        except BaseException:
+            out.unlink()
+            raise
+    console.print(f"{out}: {count:,} lines. Mend them, then: dpm rejects retry {batch} --mended {out}")
+
+
+@rejects_app.command("retry")
+def retry(
+    batch: Batch,
+    mended: Annotated[
+        Path | None, typer.Option(help="The exported file, mended; none: the rows as they were rejected.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let them replace rows that later batches have loaded.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Judge the open rejects of a batch again: good ones are loaded as a new batch, the others stay. Exit code 1 if any do."""
+    from dpm_assets.loads.retrying import retry_rejects
+
+    with warehouse() as db:
+        retried = retry_rejects(db, batch, mended, replace=replace)
+    if as_json:
+        result = retried.result.as_json() if retried.result else None
+        typer.echo(json.dumps({**asdict(retried), "result": result}))
+    else:
+        made = "no batch was made"
+        if retried.result:
+            made = f"{retried.result.status} as batch {retried.result.batch_id}"
+        console.print(
+            f"Batch {batch}: {retried.judged:,} rejects judged again, {retried.resolved:,} of them good now ({made}), "
+            f"{retried.still_open:,} open."
+        )
+    if retried.still_open:
+        raise typer.Exit(1)

@@ -9,6 +9,7 @@ import psycopg
 from dpm_assets.loads.header import Header
 from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, Rejects
 from dpm_assets.loads.result import LoadResult
+from dpm_assets.loads.retried_rejects import Retry, settle_rejects
 from dpm_assets.loads.source import Source
 
 
@@ -21,17 +22,20 @@ class Entry:
     header: Header
     started_at: datetime
     remarks: str = ""
+    retry: Retry | None = None
 
     @property
     def feed(self) -> str:
         return self.header.feed.name
 
 
-def open_entry(conn: psycopg.Connection[Any], source: Source, header: Header, remarks: str) -> Entry:
+def open_entry(
+    conn: psycopg.Connection[Any], source: Source, header: Header, remarks: str, retry: Retry | None = None
+) -> Entry:
     """A new batch. Its time is the server's, so that the times of the ledger agree whoever loads."""
     row = conn.execute("select nextval('prop_trading_model.load_batches_batch_id_seq'), clock_timestamp()").fetchone()
     assert row is not None
-    return Entry(row[0], source, header, row[1], remarks)
+    return Entry(row[0], source, header, row[1], remarks, retry)
 
 
 def lock_feed(conn: psycopg.Connection[Any], feed: str) -> None:
@@ -56,7 +60,10 @@ def already_loaded(conn: psycopg.Connection[Any], source: Source, feed: str) -> 
 
 
 def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejects: Rejects) -> None:
-    """The ledger's row, and the rejects: all of a load, the first 1,000 of a refused file."""
+    """The ledger's row, and the rejects: all of a load, the first 1,000 of a refused file.
+
+    Of a retry, the rejects stay with the batch that they are of. Raises what `settle_rejects` raises.
+    """
     conn.execute(
         """
         insert into prop_trading_model.load_batches (
@@ -79,9 +86,14 @@ def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejec
             "path_taken": result.path_taken or None,
             "format": entry.header.format,
             "header": entry.header.text,
+            "file": entry.retry.name if entry.retry else result.file,
+            "retry_of": entry.retry.batch_id if entry.retry else None,
         },
     )
-    if rejects.count:
+    if entry.retry:
+        kept = result.rows_read - result.rows_rejected
+        settle_rejects(conn, entry.retry, entry.batch_id, kept, rejects.for_copy())
+    elif rejects.count:
         copy = "copy prop_trading_model.load_rejects (batch_id, line, reason, raw_text, damaged) from stdin"
         with conn.cursor().copy(copy) as target:
             for piece in rejects.for_copy(None if result.status == "loaded" else LISTED_WHEN_REFUSED):

@@ -17,6 +17,7 @@ from dpm_assets.loads.json_lines import MoreColumns
 from dpm_assets.loads.merging import Overtaken, merge
 from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, RejectLimit, Rejects
 from dpm_assets.loads.result import LoadResult
+from dpm_assets.loads.retried_rejects import Retry
 from dpm_assets.loads.source import Source
 from dpm_assets.loads.staging import Progress, Staged, discard_stage, stage
 from dpm_assets.loads.taking import public_name, taken
@@ -40,13 +41,15 @@ def load_file(
     progress: Progress | None = None,
     max_rejects: str | int = "10%",
     full_history: bool = False,
+    retry: Retry | None = None,
 ) -> LoadResult:
     """Load one file in one transaction: its rows, its rejects and its row in the ledger.
 
     `path` may also be a URL that fsspec reads (s3://bucket/file.parquet), or "-" for standard input. `feed` is found by
     the header when not given. `progress` is called with bytes done and bytes in all. `max_rejects` is a share ("10%")
     or a count; a file of 1,000 rows or more that exceeds it is refused wholly. `full_history` looks for the old copy of
-    a trade at every date, not only near the new one.
+    a trade at every date, not only near the new one. The rows of a `retry` are rejects of an earlier batch, which are
+    settled in the same transaction.
 
     Raises FileRefused (a DpmError) when the file itself is at fault, DpmError when something else is; then nothing of
     it is loaded, and it may be offered again.
@@ -58,7 +61,9 @@ def load_file(
         header = read_header(source, feed)
         while True:
             try:
-                result = _load_with(db, source, header, progress=progress, limit=limit, correction_days=days)
+                result = _load_with(
+                    db, source, header, progress=progress, limit=limit, correction_days=days, retry=retry
+                )
             except MoreColumns as more:
                 header = with_more_fields(source, header, more.keys)
                 continue
@@ -73,12 +78,13 @@ def _load_with(
     progress: Progress | None,
     limit: RejectLimit,
     correction_days: int | None,
+    retry: Retry | None,
 ) -> LoadResult:
     """Raises MoreColumns, with nothing loaded, when the file has columns that its header does not tell of."""
     with db.connection("dpm_loader") as conn:
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
             return earlier
-        entry = ledger.open_entry(conn, source, header, _remarks(header))
+        entry = ledger.open_entry(conn, source, header, _remarks(header), retry)
         with Rejects(entry.batch_id) as rejects:
             staged = stage(conn, source, header, rejects, progress)
             source.check_unchanged()

@@ -36,7 +36,6 @@ class LoadResult:
     message: str = ""
     path_taken: str = ""
     options: list[str] = field(default_factory=list)
-    retry_of: int | None = None
     source: Source | None = field(default=None, repr=False, compare=False)  # the very file that this is about
 
     @property

@@ -1,0 +1,81 @@
+"""What a load does when its rows are rejects of an earlier batch: in its own transaction, it settles these rejects."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from dpm_assets.errors import DpmError
+
+
+class NothingMended(DpmError):
+    """Every row is still at fault: no batch is made of them."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """The rows of this load are rejects of `batch_id`: the row that begins at `file_lines[i]` is the one that stood at
+    `reject_lines[i]`. They may `replace` what later batches have loaded only if that was asked for."""
+
+    batch_id: int
+    name: str
+    file_lines: list[int] = field(repr=False)
+    reject_lines: list[int] = field(repr=False)
+    replace: bool
+
+
+def settle_rejects(
+    conn: psycopg.Connection[Any], retry: Retry, new_batch: int, rows_kept: int, rejects: Iterable[bytes]
+) -> None:
+    """Inside the load's transaction: rejects that are good now are resolved by the new batch, the others stay open with
+    the reason of today. `rejects` are lines for COPY load_rejects.
+
+    Raises NothingMended when no row is good, DpmError when one would replace what a later batch has loaded.
+    """
+    if not rows_kept:
+        raise NothingMended(f"No reject of batch {retry.batch_id} is good yet: all of them stay as they are.")
+    if not retry.replace:
+        _check_nothing_newer(conn, retry, new_batch)
+    conn.execute(
+        "create temporary table still_rejected (like prop_trading_model.load_rejects including defaults) on commit drop"
+    )
+    copy = "copy pg_temp.still_rejected (batch_id, line, reason, raw_text, damaged) from stdin"
+    with conn.cursor().copy(copy) as target:
+        for piece in rejects:
+            target.write(piece)
+    conn.execute(
+        """
+        update prop_trading_model.load_rejects as r set
+            resolved_by = case when s.line is null then %(new_batch)s end,
+            reason = coalesce(s.reason, r.reason)
+        from unnest(%(file_lines)s::bigint[], %(reject_lines)s::bigint[]) as retried (file_line, line)
+        left join pg_temp.still_rejected as s on s.line = retried.file_line
+        where r.batch_id = %(batch)s and r.line = retried.line and r.resolved_by is null
+        """,
+        {
+            "new_batch": new_batch,
+            "batch": retry.batch_id,
+            "file_lines": retry.file_lines,
+            "reject_lines": retry.reject_lines,
+        },
+    )
+
+
+def _check_nothing_newer(conn: psycopg.Connection[Any], retry: Retry, new_batch: int) -> None:
+    """A reject is as old as its file: loaded now, it must not pass for newer than what came after that file."""
+    row = conn.execute(
+        """
+        select count(*), min(key::text), max((before ->> 'load_batch_id')::bigint)
+        from prop_trading_model.load_corrections
+        where batch_id = %s and kind <> 'superseded' and coalesce((before ->> 'load_batch_id')::bigint > %s, true)
+        """,
+        [new_batch, retry.batch_id],
+    ).fetchone()
+    if row and row[0]:
+        count, key, later = row
+        by = f"by batch {later} and others" if later else "by somebody else"
+        raise DpmError(
+            f"{count:,} rejects of batch {retry.batch_id} would replace rows that were written since, {by}, for example "
+            f"{key}. Nothing was loaded. If the rejects are the newer ones, retry with --replace."
+        )
