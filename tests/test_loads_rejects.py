@@ -5,7 +5,9 @@ import json
 import subprocess
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
@@ -212,3 +214,48 @@ def test_an_export_to_a_pipe_is_the_same(db: Database, database_url: str, tmp_pa
     dpm(database_url, "load", write(tmp_path / "one.csv", *RAW))
     run: subprocess.CompletedProcess[str] = dpm(database_url, "rejects", "export", "1")
     assert run.stdout == "".join(f"{line}\n" for line in export_rejects(db, 1))
+
+
+@pytest.mark.parametrize("raw", ['{"trade_id": "T9", "lots" : 0.10 ,"note":"Ω \\u00e9"}', "{}", "{broken", "[1, 2]"])
+def test_rejects_of_json_lines_are_exported_and_stay_json(db: Database, tmp_path: Path, raw: str) -> None:
+    good = dict(zip(HEADER.split(","), trade("T1").split(","), strict=True))
+    path = tmp_path / "one.jsonl"
+    path.write_text(f"{json.dumps(good)}\n{raw}\n")
+    first = load_file(db, path)
+    assert (first.rows_inserted, first.rows_rejected) == (1, 1)
+    [line] = export_rejects(db, first.batch_id)
+    assert line.endswith(raw.removeprefix("{"))
+    if raw.endswith("}"):
+        shown = json.loads(line)
+        assert shown.pop("reject_line") == 2 and "expected" in shown.pop("reject_reason")
+        assert shown == json.loads(raw)
+
+
+def test_rejects_of_json_lines_are_mended_and_loaded(db: Database, tmp_path: Path) -> None:
+    given = [dict(zip(HEADER.split(","), trade(f"T{n}", lots="0").split(","), strict=True)) for n in range(3)]
+    path = tmp_path / "one.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in [*given, {**given[0], "trade_id": "T9", "lots": 1}]))
+    first = load_file(db, path)
+    assert (first.rows_inserted, first.rows_rejected) == (1, 3)
+    mended = tmp_path / "mended.jsonl"
+    lines = [json.loads(line) | {"lots": 0.5} for line in list(export_rejects(db, first.batch_id))[1:]]
+    mended.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert retry_rejects(db, first.batch_id).resolved == 0
+    retried = retry_rejects(db, first.batch_id, mended)
+    assert (retried.judged, retried.resolved, retried.still_open) == (2, 2, 1)
+    assert retried.result
+    new = retried.result.batch_id
+    assert stored(db) == [("T1", new), ("T2", new), ("T9", first.batch_id)]
+
+
+def test_rejects_of_parquet_are_retried_as_json(db: Database, tmp_path: Path, first_month: pytest.MonkeyPatch) -> None:
+    given = [dict(zip(HEADER.split(","), trade(f"T{n}", f"{year}-05-03").split(","), strict=True))
+             for n, year in enumerate((2021, 2024))]  # fmt: skip
+    parquet.write_table(pa.Table.from_pylist(given), tmp_path / "one.parquet")
+    first = load_file(db, tmp_path / "one.parquet")
+    assert (first.rows_inserted, first.rows_rejected) == (1, 1)
+    set_first_month(first_month, "2021-01")
+    retried = retry_rejects(db, first.batch_id)
+    assert (retried.resolved, retried.still_open) == (1, 0)
+    columns = "login, symbol, side, lots, profit, commission, swap, stop_loss, open_price"
+    assert value(db, f"select count(distinct ({columns})) from raw_trades_closed") == 1
