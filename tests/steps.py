@@ -112,7 +112,7 @@ class Standing:
 @contextmanager
 def standing(stage: Stage, call: str, step: Step) -> Iterator[Standing]:
     """Sends a refresh off and hands it over once it stands at `step`; lets it go at the end at the latest."""
-    release = _hold(stage, step)
+    release = hold(stage, step)
     done = stage.send_off(stage.refresher, call)
     refresh = Standing(stage, done, release)
     try:
@@ -126,7 +126,8 @@ def standing(stage: Stage, call: str, step: Step) -> Iterator[Standing]:
             _end(done)
 
 
-def _hold(stage: Stage, step: Step) -> Callable[[], Any]:
+def hold(stage: Stage, step: Step) -> Callable[[], Any]:
+    """Holds a step, so that a refresh stands there, until what this returns is called."""
     if step is BEFORE_THE_LOCK:
         stage.holder.execute("begin")
         stage.holder.execute("select prop_trading_model.refresh_views('{}')")

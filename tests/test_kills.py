@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psycopg
@@ -20,7 +21,8 @@ from dpm_assets.database import run_file
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.server.postmaster import postmaster
 from dpm_assets.settings import sql_dir
-from tests import steps
+from tests import dagster_run, steps
+from tests.history import differences
 from tests.interleaving import SECONDS
 from tests.permutations import CALLS
 from tests.stage import Stage
@@ -44,6 +46,16 @@ OF_OTHERS = (
     ("a refresh in one transaction", steps.BEFORE_THE_LAST_COMMIT),
 )
 KILLS = (*OF_A_REFRESH, *OF_OTHERS)
+OF_A_RUN = (
+    steps.BEFORE_THE_LOCK,
+    steps.KEYS_TAKEN,
+    steps.BITE_WRITTEN,
+    steps.BEFORE_THE_VIEWS,
+    steps.MADE["mv_daily_trading_stats"],
+    steps.VIEWS_WRITTEN,
+)
+OF_A_REBUILDING_RUN = (steps.KEYS_TAKEN, steps.WRITTEN["rollup_account_symbol_day"])
+RUNS = (*((False, step) for step in OF_A_RUN), *((True, step) for step in OF_A_REBUILDING_RUN))
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +75,17 @@ def production() -> Iterator[EmbeddedServer]:
             running.grant_roles()
         with psycopg.connect(running.url("stage"), autocommit=True) as admin:
             install(admin)
+            # In production 5 seconds: how soon the server notices that a client is gone.
+            admin.execute("alter database stage set client_connection_check_interval = '100ms'")
         yield running
     finally:
         running.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dagster")
 
 
 def prepare(stage: Stage, call: str) -> None:
@@ -135,3 +154,74 @@ def test_a_server_killed_while_it_refreshes_loses_nothing(production: EmbeddedSe
             refresh.released = True
     assert production.start()
     assert_the_next_refresh_finishes(production.url("stage"))
+
+
+def backend_at(stage: Stage, process: BaseProcess) -> int:
+    """The process id of the backend that the held step stops."""
+    give_up = time.monotonic() + 3 * SECONDS
+    while True:
+        row = stage.observer.execute(
+            "select pid from pg_stat_activity where %s = any (pg_blocking_pids(pid))", [stage.holder.info.backend_pid]
+        ).fetchone()
+        if row:
+            return int(row[0])
+        assert process.is_alive() and time.monotonic() < give_up, "the run never stood at the step"
+        time.sleep(0.02)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize(
+    ("rebuild", "step"), RUNS, ids=lambda value: str(getattr(value, "name", value)).replace(" ", "_")
+)
+def test_a_dagster_run_killed_while_it_refreshes_loses_nothing(
+    production: EmbeddedServer, dagster_home: Path, rebuild: bool, step: Step
+) -> None:
+    url = production.url("stage")
+    with closing(Stage(url)) as stage:
+        stage.restore()
+        release = steps.hold(stage, step)
+        run = dagster_run.start(url, dagster_home, rebuild)
+        backend = backend_at(stage, run)
+        run.kill()
+        wait_for_server(url, backend)  # which has noticed: its backend is gone, and with it the locks
+        release()
+    assert_the_next_refresh_finishes(url)
+
+
+def test_the_dagster_run_after_one_that_was_killed_finishes_its_work(
+    production: EmbeddedServer, dagster_home: Path
+) -> None:
+    url = production.url("stage")
+    with closing(Stage(url)) as stage:
+        stage.restore()
+        release = steps.hold(stage, steps.BITE_WRITTEN)
+        run = dagster_run.start(url, dagster_home, rebuild=False)
+        backend = backend_at(stage, run)
+        run.kill()
+        wait_for_server(url, backend)
+        release()
+        again = dagster_run.start(url, dagster_home, rebuild=False)
+        again.join(3 * SECONDS)
+        assert again.exitcode == 0
+        assert differences(stage.db) == []
+
+
+@pytest.mark.mutation
+def test_a_log_that_does_not_survive_the_kill_is_noticed(production: EmbeddedServer) -> None:
+    url = production.url("stage")
+    with closing(Stage(url)) as stage:
+        stage.restore()
+        assert stage.settle() == []
+        stage.restore()
+        stage.observer.execute("alter table changed_account_days set unlogged")
+        try:
+            with standing(stage, CALLS["a refresh"], steps.KEYS_TAKEN) as refresh:
+                killed = stage.refresher.info.backend_pid
+                os.kill(killed, signal.SIGKILL)
+                refresh.released = True
+            wait_for_server(url, killed)
+            with pytest.raises(AssertionError, match="Difference"):
+                assert_the_next_refresh_finishes(url)
+        finally:
+            with psycopg.connect(url, autocommit=True) as conn:
+                conn.execute("alter table changed_account_days set logged")
