@@ -37,6 +37,31 @@ def test_quiet_files_of_every_feed_are_found_the_oldest_first(tmp_path: Path) ->
     assert names(tmp_path) == ["plans/p.csv", "trades/b.csv", "trades/a.csv"]
 
 
+def test_folders_that_ask_for_more_are_looked_through_where_they_mean_something(tmp_path: Path) -> None:
+    drop(tmp_path / "trades" / "replace-days" / "a.csv", age=50)
+    drop(tmp_path / "trades" / "full-history" / "b.csv", age=40)
+    drop(tmp_path / "open_trades" / "complete" / "c.csv", age=30)
+    drop(tmp_path / "plans" / "complete" / "d.csv", age=20)
+    drop(tmp_path / "trades" / "replace-days" / "replace-days" / "e.csv")
+    found = scan(tmp_path, now=NOW)
+    assert [(waiting.feed, waiting.asked, waiting.path.name) for waiting in found.files] == [
+        ("trades", "replace-days", "a.csv"), ("trades", "full-history", "b.csv"), ("open_trades", "complete", "c.csv"),
+    ]  # fmt: skip
+    assert [note.split(" is no regular file")[0] for note in found.notes] == [
+        str(tmp_path / "trades" / "replace-days" / "replace-days"), str(tmp_path / "plans" / "complete"),
+    ]  # fmt: skip
+    assert (
+        settle(found.files[0].path, loaded(found.files[0].path))
+        == tmp_path / "trades" / "replace-days" / "done" / "a.csv"
+    )
+
+
+def test_the_reason_of_a_failure_that_was_moved_back_too_is_left_alone(tmp_path: Path) -> None:
+    drop(tmp_path / "trades" / "a.csv")
+    drop(tmp_path / "trades" / "a.csv.reason.txt")
+    assert names(tmp_path) == ["trades/a.csv"]
+
+
 def test_a_landing_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert scan(tmp_path / "none").files == []
 

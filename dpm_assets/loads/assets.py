@@ -1,73 +1,49 @@
-"""The raw tables as assets, one a feed, and the job that loads the landing folder into them."""
+"""The raw tables as assets, one a feed, made from the feeds' declarations; and the job that loads the landing folder."""
 
 import dagster as dg
 from pydantic import Field
 
-from dpm_assets.loads.waiting import FEED_ASSETS, load_waiting, month_counts, trade_events
-from dpm_assets.months import MONTHS, key_of, months_of
+from dpm_assets.loads.events import materializations, partitions_of, row_counts
+from dpm_assets.loads.feeds import FEEDS, Feed
+from dpm_assets.loads.waiting import load_waiting
 from dpm_assets.warehouse import Warehouse
 
 POOL = "loads"
 
-
-@dg.asset(
-    group_name="raw",
-    kinds={"postgres", "csv"},
-    deps=["trade_partitions"],
-    partitions_def=MONTHS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    pool=POOL,
-    description=(
-        "Closed trades, one row a trade. Files that are dropped into landing/trades are loaded by the landing sensor, "
-        "which reports each month that a file touched; materializing loads what is waiting there now."
-    ),
-    metadata={"dagster/table_name": "prop_trading_model.raw_trades_closed"},
-)
-def raw_trades_closed(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
-    loaded = load_waiting(context.log, warehouse.db, ["trades"])
-    months = months_of(context)
-    for month, rows in month_counts(warehouse.db, months).items():
-        context.add_asset_metadata({"dagster/partition_row_count": rows}, partition_key=key_of(month))
-    for event in trade_events(warehouse.db, loaded):
-        if event.partition not in context.partition_keys:
-            context.log_event(event)
-    return dg.MaterializeResult(metadata=loaded.metadata("trades"))
+_AFTER = {"month": "trade_partitions", "year": "metrics_partitions"}
 
 
-def _snapshot_asset(feed: str, description: str) -> dg.AssetsDefinition:
-    """An asset of a feed whose rows have no month: snapshots of accounts or plans."""
-    name = FEED_ASSETS[feed]
+def feed_asset(feed: Feed) -> dg.AssetsDefinition:
+    """The asset of a feed. Materializing it loads the files that wait for it; each partition that they touch is marked."""
 
     @dg.asset(
-        name=name,
+        name=feed.table,
         group_name="raw",
-        kinds={"postgres", "csv"},
-        deps=["database_schema"],
+        kinds={"postgres", "csv", "parquet"},
+        deps=[_AFTER[feed.partitions.every] if feed.partitions else "database_schema"],
+        partitions_def=partitions_of(feed),
+        backfill_policy=dg.BackfillPolicy.single_run() if feed.partitions else None,
         pool=POOL,
-        description=description,
-        metadata={"dagster/table_name": f"prop_trading_model.{name}"},
+        description=(
+            f"{feed.description} Files that are dropped into landing/{feed.name} are loaded by the landing sensor; "
+            "materializing loads what is waiting there now."
+        ),
+        metadata={"dagster/table_name": f"prop_trading_model.{feed.table}"},
     )
-    def snapshots(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
-        return dg.MaterializeResult(metadata=load_waiting(context.log, warehouse.db, [feed]).metadata(feed))
+    def raw_table(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+        loaded = load_waiting(context.log, warehouse.db, [feed.name])
+        if feed.partitions:
+            asked_for = context.partition_keys
+            for key, rows in row_counts(warehouse.db, feed, asked_for).items():
+                context.add_asset_metadata({"dagster/partition_row_count": rows}, partition_key=key)
+            for event in materializations(warehouse.db, loaded, except_keys=asked_for):
+                context.log_event(event)
+        return dg.MaterializeResult(metadata=loaded.metadata(feed.name))
 
-    return snapshots
+    return raw_table
 
 
-raw_accounts_data = _snapshot_asset(
-    "accounts", "Snapshots of the accounts; history is kept, latest_accounts shows the newest. From landing/accounts."
-)
-raw_plans_data = _snapshot_asset(
-    "plans", "Snapshots of the plans; history is kept, latest_plans shows the newest. From landing/plans."
-)
-
-raw_regimes_daily = dg.AssetSpec(
-    "raw_regimes_daily",
-    group_name="raw",
-    kinds={"postgres"},
-    deps=["database_schema"],
-    description="Market regimes by date as jsonb, written by the regime model; the newest of a date counts.",
-    metadata={"dagster/table_name": "prop_trading_model.raw_regimes_daily"},
-)
+FEED_ASSETS = [feed_asset(feed) for feed in FEEDS.values()]
 
 
 class LandingConfig(dg.Config):
@@ -76,15 +52,13 @@ class LandingConfig(dg.Config):
     )
 
 
-@dg.op(pool=POOL, description="Loads the files, one transaction each; reports each month and feed that they touched.")
+@dg.op(
+    pool=POOL, description="Loads the files, one transaction each; reports each feed and partition that they touched."
+)
 def load_files(context: dg.OpExecutionContext, config: LandingConfig, warehouse: Warehouse) -> None:
-    loaded = load_waiting(context.log, warehouse.db, list(FEED_ASSETS), set(config.files) or None)
-    for event in trade_events(warehouse.db, loaded):
+    loaded = load_waiting(context.log, warehouse.db, list(FEEDS), set(config.files) or None)
+    for event in materializations(warehouse.db, loaded):
         context.log_event(event)
-    for feed in ("accounts", "plans"):
-        numbers = loaded.metadata(feed)
-        if numbers["files"]:
-            context.log_event(dg.AssetMaterialization(FEED_ASSETS[feed], metadata=numbers))
     if loaded.failed:
         raise dg.Failure(
             description="; ".join(loaded.failed.values()),

@@ -3,16 +3,18 @@
 import os
 import stat
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileMissing, FileRefused
-from dpm_assets.loads.feeds import FEEDS
+from dpm_assets.loads.feeds import FEEDS, Feed
 from dpm_assets.loads.result import LoadResult
 
 QUIET_SECONDS = 2.0
-DONE, FAILED = "done", "failed"
+DONE, FAILED, REASON = "done", "failed", ".reason.txt"
+FULL_HISTORY, REPLACE_DAYS, COMPLETE = "full-history", "replace-days", "complete"
 
 _TEMPORARY = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".swp", ".incomplete", "~")
 
@@ -24,6 +26,7 @@ class Waiting:
     path: Path
     feed: str
     bytes: int
+    asked: str | None = None  # the folder's name, when it asks for more than a plain load
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Scan:
 
 
 def scan(landing: Path, before: Scan | None = None, now: float | None = None) -> Scan:
-    """Look through landing/<feed> of every feed.
+    """Look through landing/<feed> of every feed, and the folders in it that ask for more than a plain load.
 
     A file is complete when it has no temporary name and nobody has written to it for 2 seconds: by its modification
     time, or, should that lie in the future, by what the scan `before` saw. A file that is renamed into place when it
@@ -54,20 +57,37 @@ def scan(landing: Path, before: Scan | None = None, now: float | None = None) ->
     now = time.time() if now is None else now
     found = Scan()
     ages: list[tuple[int, Waiting]] = []
-    for feed in FEEDS:
-        folder = landing / feed
+    for feed, folder, asked in _folders(landing):
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            status = _status(folder, path, found.notes)
+            status = None if _asks(feed, path) else _status(folder, path, found.notes)
             if status is None:
                 continue
             look = _look(path, status, before, now)
             found.looks[path] = look
             if max(now - look.seen_at, now - look.modified_ns / 1e9) >= QUIET_SECONDS:
-                ages.append((look.modified_ns, Waiting(path, feed, look.bytes)))
+                ages.append((look.modified_ns, Waiting(path, feed.name, look.bytes, asked)))
             else:
                 found.notes.append(f"{path} is still being written, or was a moment ago: it is taken when it is quiet.")
     found.files.extend(waiting for _, waiting in sorted(ages, key=lambda aged: (aged[0], aged[1].path)))
     return found
+
+
+def _folders(landing: Path) -> Iterator[tuple[Feed, Path, str | None]]:
+    for feed in FEEDS.values():
+        yield feed, landing / feed.name, None
+        for name in folders_that_ask(feed):
+            yield feed, landing / feed.name / name, name
+
+
+def folders_that_ask(feed: Feed) -> list[str]:
+    """The folders in landing/<feed> whose files are loaded as with the option of `dpm load` of the same name."""
+    if feed.dated_by:
+        return [FULL_HISTORY, REPLACE_DAYS]
+    return [COMPLETE] if feed.complete else []
+
+
+def _asks(feed: Feed, path: Path) -> bool:
+    return path.name in folders_that_ask(feed) and path.parent.name == feed.name and path.is_dir()
 
 
 def _look(path: Path, status: os.stat_result, before: Scan | None, now: float) -> Look:
@@ -82,8 +102,9 @@ def _status(folder: Path, path: Path, notes: list[str]) -> os.stat_result | None
     name = path.name
     if name in (DONE, FAILED) or name.startswith("."):
         return None
-    if name.lower().endswith(_TEMPORARY):
-        notes.append(f"{path} has a temporary name: it is taken when it is renamed.")
+    if name.lower().endswith((*_TEMPORARY, REASON)):
+        why = "tells of a failure" if name.endswith(REASON) else "has a temporary name: it is taken when it is renamed"
+        notes.append(f"{path} {why}.")
         return None
     try:
         status = path.stat()
@@ -95,7 +116,7 @@ def _status(folder: Path, path: Path, notes: list[str]) -> os.stat_result | None
         notes.append(f"{path} is a link that leaves the landing folder: copy the file itself.")
         return None
     if not stat.S_ISREG(status.st_mode):
-        notes.append(f"{path} is no regular file: put CSV files directly into {folder}.")
+        notes.append(f"{path} is no regular file: put files of rows directly into {folder}.")
         return None
     return status
 
@@ -142,7 +163,7 @@ def _move(path: Path, folder: Path) -> Path:
 
 
 def _write_beside(settled: Path, reason: str) -> None:
-    settled.with_name(settled.name + ".reason.txt").write_text(reason + "\n", encoding="utf-8")
+    settled.with_name(settled.name + REASON).write_text(reason + "\n", encoding="utf-8")
 
 
 def _refusal(result: LoadResult) -> str:

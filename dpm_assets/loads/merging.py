@@ -237,9 +237,9 @@ class _Merge:
 
     def _months(self, look: bool) -> tuple[date, ...]:
         """The months that changed: those of all staged days, unless some rows were repeated or known (`look`)."""
-        if not self.feed.dated_by:
+        if not self.feed.partitions:
             return ()
-        if not look:
+        if not self.feed.dated_by or not look:
             return tuple(sorted({month_of(day) for day in self.days}))
         rows = self._execute(
             """

@@ -1,25 +1,17 @@
-"""Loading what waits in the landing folder, one file after the other, and telling Dagster of each."""
+"""Loading what waits in the landing folder, one file after the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from dpm_assets.database import Database
-from dpm_assets.months import key_of, known_months
 from dpm_assets.settings import settings
 
 if TYPE_CHECKING:
+    from dpm_assets.loads.landing import Waiting
     from dpm_assets.loads.result import LoadResult
-
-FEED_ASSETS = {
-    "trades": "raw_trades_closed",
-    "accounts": "raw_accounts_data",
-    "plans": "raw_plans_data",
-}
 
 
 @dataclass
@@ -29,12 +21,12 @@ class Loaded:
     results: "list[LoadResult]" = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
-    def months(self) -> list[date]:
-        return sorted({month for result in self.results for month in result.months})
+    def of(self, feed: str) -> "list[LoadResult]":
+        return [result for result in self.results if result.feed == feed]
 
-    def metadata(self, feed: str) -> dict[str, int | float]:
-        """Numbers of one feed, for the UI to plot."""
-        mine = [result for result in self.results if result.feed == feed]
+    def metadata(self, feed: str) -> dict[str, int | float | str]:
+        """Numbers of one feed, for the UI to plot over time, and the batches that they are of."""
+        mine = self.of(feed)
         rows, seconds = sum(r.rows_read for r in mine), sum(r.seconds for r in mine)
         return {
             "files": len(mine),
@@ -46,6 +38,7 @@ class Loaded:
             "rows_removed": sum(r.rows_removed for r in mine),
             "seconds": round(seconds, 3),
             "rows_per_second": round(rows / seconds) if seconds else 0,
+            "batches": ", ".join(str(r.batch_id) for r in mine) or "none",
         }
 
 
@@ -58,19 +51,19 @@ def load_waiting(log: dg.DagsterLogManager, db: Database, feeds: Sequence[str], 
 
     loaded = Loaded()
     for waiting in scan(settings().landing).files:
-        if waiting.feed not in feeds or (only is not None and str(waiting.path) not in only):
-            continue
-        _load_one(log, db, waiting.feed, waiting.path, loaded)
+        if waiting.feed in feeds and (only is None or str(waiting.path) in only):
+            _load_one(log, db, waiting, loaded)
     return loaded
 
 
-def _load_one(log: dg.DagsterLogManager, db: Database, feed: str, path: Path, loaded: Loaded) -> None:
+def _load_one(log: dg.DagsterLogManager, db: Database, waiting: "Waiting", loaded: Loaded) -> None:
     from dpm_assets.loads.faults import FileMissing, FileRefused
-    from dpm_assets.loads.landing import settle
+    from dpm_assets.loads.landing import FULL_HISTORY, settle
     from dpm_assets.loads.load import load_file
 
+    path = waiting.path
     try:
-        result = load_file(db, path, feed)
+        result = load_file(db, path, waiting.feed, full_history=waiting.asked == FULL_HISTORY)
     except FileMissing:
         return  # another run has taken it since the folder was looked at
     except FileRefused as error:
@@ -91,29 +84,3 @@ def _load_one(log: dg.DagsterLogManager, db: Database, feed: str, path: Path, lo
     else:
         loaded.results.append(result)
     settle(path, result)
-
-
-def month_counts(db: Database, months: Sequence[date]) -> dict[date, int]:
-    """Trades in each month, counted."""
-    with db.connection() as conn:
-        rows = conn.execute(
-            "select m, (select count(*) from prop_trading_model.raw_trades_closed"
-            " where trade_date >= m and trade_date < m + interval '1 month') from unnest(%s::date[]) as m",
-            [list(months)],
-        ).fetchall()
-    return {row[0]: row[1] for row in rows}
-
-
-def trade_events(db: Database, loaded: Loaded) -> list[dg.AssetMaterialization]:
-    """One event for each month that the loaded trades touched."""
-    months = [month for touched in loaded.months() for month in known_months(touched, touched)]
-    counts = month_counts(db, months)
-    numbers = loaded.metadata("trades")
-    return [
-        dg.AssetMaterialization(
-            "raw_trades_closed",
-            partition=key_of(month),
-            metadata={"dagster/partition_row_count": counts[month], **numbers},
-        )
-        for month in months
-    ]

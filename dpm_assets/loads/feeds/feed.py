@@ -44,6 +44,7 @@ class Feed:
 
     name: str
     table: str
+    description: str
     columns: tuple[Column, ...]
     identity: tuple[str, ...]
     required: tuple[tuple[str, ...], ...]  # the header must hold at least one column of each group

@@ -19,6 +19,7 @@ from dpm_assets.loads.feeds.types import (
 ACCOUNTS = Feed(
     name="accounts",
     table="raw_accounts_data",
+    description="Snapshots of the accounts; history is kept, latest_accounts shows the newest.",
     columns=(
         Column("account_id", ID, needed=True),
         Column("login", ID, needed=True),
@@ -49,6 +50,7 @@ ACCOUNTS = Feed(
 PLANS = Feed(
     name="plans",
     table="raw_plans_data",
+    description="Snapshots of the plans; history is kept, latest_plans shows the newest.",
     columns=(
         Column("plan_id", ID, needed=True),
         Column("plan_name", ID),
@@ -83,6 +85,7 @@ _DOCUMENTS = (
 REGIMES = Feed(
     name="regimes",
     table="raw_regimes_daily",
+    description="Market regimes by date as jsonb; the newest of a date counts, latest_regimes_daily shows it.",
     columns=(
         Column("date", Day(in_warehouse=True), needed=True),
         *_DOCUMENTS,

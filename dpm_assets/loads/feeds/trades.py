@@ -6,6 +6,7 @@ from dpm_assets.loads.feeds.types import ID, LOTS, MONEY, PRICE, SIDE, STOP, VOL
 TRADES = Feed(
     name="trades",
     table="raw_trades_closed",
+    description="Closed trades, one row a trade.",
     columns=(
         Column("trade_id", ID, needed=True),
         Column("account_id", ID, needed=True),
@@ -50,6 +51,7 @@ TRADES = Feed(
 OPEN_TRADES = Feed(
     name="open_trades",
     table="raw_trades_open",
+    description="Open positions, one row a position as last seen; each snapshot replaces those of the accounts in it.",
     columns=(
         Column("trade_id", ID, needed=True),
         Column("account_id", ID, needed=True),

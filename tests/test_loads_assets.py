@@ -1,0 +1,122 @@
+"""The raw tables in the asset graph: one asset a feed; loads from the landing folder appear in it with their numbers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dpm_assets.database import Database
+from dpm_assets.definitions import defs
+from dpm_assets.loads.assets import FEED_ASSETS
+from dpm_assets.loads.feeds import FEEDS
+from dpm_assets.loads.sensors import landing_sensor
+from dpm_assets.months import MONTHS, YEARS
+from dpm_assets.settings import settings
+from dpm_assets.warehouse import Warehouse
+from tests.feed_rows import ROWS, write_rows
+from tests.trade_rows import trade, value, write
+
+pytestmark = pytest.mark.sql
+
+
+@pytest.fixture
+def landing(db: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The landing folder of a graph whose connections lead to the test's database. Files in it count as quiet at once."""
+    monkeypatch.setenv("DPM_DATABASE_URL", database_url)
+    monkeypatch.setenv("DPM_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setattr("dpm_assets.loads.landing.QUIET_SECONDS", 0.0)
+    settings.cache_clear()
+    yield tmp_path / "landing"
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def folder(landing: Path, *names: str) -> Path:
+    made = landing.joinpath(*names)
+    made.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def tick_and_run(instance: dg.DagsterInstance) -> tuple[dg.RunRequest, dg.ExecuteInProcessResult]:
+    asked = landing_sensor(dg.build_sensor_context(instance))
+    assert isinstance(asked, dg.RunRequest), asked
+    job = defs.resolve_job_def("load_landing")
+    return asked, job.execute_in_process(instance=instance, run_config=asked.run_config, raise_on_error=False)
+
+
+def events(instance: dg.DagsterInstance, table: str) -> dict[str | None, dict[str, Any]]:
+    """What the asset's materializations say, by partition."""
+    found = instance.fetch_materializations(dg.AssetKey(table), limit=50).records
+    made = [record.asset_materialization for record in found]
+    return {m.partition: {name: given.value for name, given in m.metadata.items()} for m in made if m}
+
+
+def test_every_feed_is_an_asset_partitioned_as_its_table() -> None:
+    specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    for feed in FEEDS.values():
+        expected = {"month": MONTHS, "year": YEARS}[feed.partitions.every] if feed.partitions else None
+        assert specs[feed.table].partitions_def == expected, feed.name
+        assert specs[feed.table].description and f"landing/{feed.name}" in str(specs[feed.table].description)
+
+
+def test_one_run_takes_many_files_and_shows_the_numbers_of_each_feed(
+    landing: Path, db: Database, instance: dg.DagsterInstance
+) -> None:
+    for name, given in ROWS.items():
+        write_rows(folder(landing, name) / f"{name}.csv", given)
+    write(landing / "trades" / "more.csv", trade("T8", "2025-04-01"), trade("T9", lots="0"))
+    asked, result = tick_and_run(instance)
+    assert result.success
+    assert len(asked.run_config["ops"]["load_files"]["config"]["files"]) == len(FEEDS) + 1
+    for feed in FEEDS.values():
+        keys = {"month": {"2025-03-01", "2025-04-01"}, "year": {"2024", "2025"}}
+        shown = events(instance, feed.table)
+        assert set(shown) == (keys[feed.partitions.every] if feed.partitions else {None}), feed.name
+        assert all(numbers["seconds"] > 0 and numbers["rows_per_second"] > 0 for numbers in shown.values())
+        assert sorted(path.name for path in (landing / feed.name).iterdir()) == ["done"]
+    trades = events(instance, "raw_trades_closed")["2025-04-01"]
+    assert (trades["files"], trades["rows_read"], trades["rows_inserted"], trades["rows_rejected"]) == (2, 4, 3, 1)
+    assert trades["dagster/partition_row_count"] == 1
+    assert events(instance, "raw_metrics_daily")["2024"]["dagster/partition_row_count"] == 1
+    assert isinstance(landing_sensor(dg.build_sensor_context(instance)), dg.SkipReason)
+
+
+def test_a_bad_file_fails_the_run_and_keeps_no_other_waiting(
+    landing: Path, db: Database, instance: dg.DagsterInstance
+) -> None:
+    (folder(landing, "accounts") / "bad.csv").write_text("colour,size\nred,1\n")
+    write_rows(landing / "accounts" / "good.csv", ROWS["accounts"])
+    _, result = tick_and_run(instance)
+    assert not result.success
+    assert (landing / "accounts" / "failed" / "bad.csv.reason.txt").read_text().count("colour") == 1
+    assert (landing / "accounts" / "done" / "good.csv").exists()
+    assert events(instance, "raw_accounts_data")[None]["rows_inserted"] == 2
+
+
+def test_materializing_a_feed_loads_what_waits_and_counts_its_partitions(
+    landing: Path, db: Database, instance: dg.DagsterInstance
+) -> None:
+    write_rows(folder(landing, "daily_metrics") / "one.csv", ROWS["daily_metrics"])
+    [asset] = [asset for asset in FEED_ASSETS if asset.key == dg.AssetKey("raw_metrics_daily")]
+    result = dg.materialize([asset], partition_key="2025", instance=instance, resources={"warehouse": Warehouse()})
+    assert result.success
+    shown = events(instance, "raw_metrics_daily")
+    assert {key: numbers["dagster/partition_row_count"] for key, numbers in shown.items()} == {"2024": 1, "2025": 1}
+    assert shown["2025"]["rows_read"] == 2
+
+
+def test_a_file_in_full_history_is_loaded_that_way(landing: Path, db: Database, instance: dg.DagsterInstance) -> None:
+    write(folder(landing, "trades") / "one.csv", trade("T1", "2025-01-10"))
+    tick_and_run(instance)
+    write(folder(landing, "trades", "full-history") / "two.csv", trade("T1"))
+    tick_and_run(instance)
+    assert value(db, "select count(*) from raw_trades_closed") == 1
+    assert (landing / "trades" / "full-history" / "done" / "two.csv").exists()
