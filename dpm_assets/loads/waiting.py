@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -58,12 +58,13 @@ def load_waiting(log: dg.DagsterLogManager, db: Database, feeds: Sequence[str], 
 
 def _load_one(log: dg.DagsterLogManager, db: Database, waiting: "Waiting", loaded: Loaded) -> None:
     from dpm_assets.loads.faults import FileMissing, FileRefused
-    from dpm_assets.loads.landing import FULL_HISTORY, settle
+    from dpm_assets.loads.landing import settle
     from dpm_assets.loads.load import load_file
 
     path = waiting.path
+    asked: dict[str, Any] = {waiting.asked.replace("-", "_"): True} if waiting.asked else {}
     try:
-        result = load_file(db, path, waiting.feed, full_history=waiting.asked == FULL_HISTORY)
+        result = load_file(db, path, waiting.feed, **asked)
     except FileMissing:
         return  # another run has taken it since the folder was looked at
     except FileRefused as error:
