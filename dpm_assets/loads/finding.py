@@ -54,7 +54,10 @@ def _at_url(url: str) -> Iterator[str]:
             f"{public_name(url)} cannot be listed ({type(error).__name__}). Check the credentials."
         ) from None
     fitting = [file for file in sorted(found) if wild or _has_rows(file)]
-    yield from _some([filesystem.unstrip_protocol(file) for file in fitting], public_name(url), "holds no file")
+    # The same URL, host and credentials included, with another path: what a file system calls a file lacks them.
+    path = path.strip("/")
+    urls = [url.replace(path, str(file).strip("/"), 1).removesuffix("/") for file in fitting]
+    yield from _some(urls, public_name(url), "holds no file")
 
 
 def _has_rows(name: str) -> bool:
