@@ -1,13 +1,18 @@
 """A loader's memory does not grow with its file, and it does not drag in what a load has no use for."""
 
+import csv
 import json
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dpm_assets.database import Database
+from dpm_assets.loads.feeds import FEEDS
+from tests.file_formats import FORMATS
 from tests.trade_rows import many, value
 
 pytestmark = pytest.mark.sql
@@ -32,12 +37,36 @@ print(json.dumps({
 """
 
 
-def test_a_loader_of_300000_trades_stays_below_300_megabytes(db: Database, database_url: str, tmp_path: Path) -> None:
-    path = many(tmp_path / "many.csv", 300_000)
+def memory_of_a_load(database_url: str, path: Path) -> dict[str, Any]:
     run = subprocess.run(
         [sys.executable, "-c", _LOADER, database_url, str(path)], capture_output=True, text=True, check=True
     )
-    used = json.loads(run.stdout)
-    assert used["rows"] == value(db, "select count(*) from raw_trades_closed") == 300_000
+    used: dict[str, Any] = json.loads(run.stdout)
+    return used
+
+
+@pytest.mark.parametrize(("suffix", "count"), [("csv", 300_000), ("jsonl", 100_000), ("parquet", 100_000)])
+def test_a_loader_stays_below_300_megabytes(
+    db: Database, database_url: str, tmp_path: Path, suffix: str, count: int
+) -> None:
+    path = many(tmp_path / "many.csv", count)
+    if suffix != "csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            path = FORMATS[suffix](tmp_path / f"many.{suffix}", FEEDS["trades"], list(csv.DictReader(file)))
+    used = memory_of_a_load(database_url, path)
+    assert used["rows"] == value(db, "select count(*) from raw_trades_closed") == count
     assert used["bytes"] < 300 * 1024 * 1024
     assert used["imported"] == []
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_wide_rows_do_not_make_it_more(db: Database, database_url: str, tmp_path: Path, suffix: str) -> None:
+    """200 regimes of 0.25 MB each, one JSON document of many small parts in every row."""
+    news = json.dumps([{"headline": f"Nothing new under {n}", "score": n / 7} for n in range(5_000)])
+    days = [(date(2023, 1, 1) + timedelta(days=n)).isoformat() for n in range(200)]
+    path = FORMATS[suffix](
+        tmp_path / f"wide.{suffix}", FEEDS["regimes"], [{"date": day, "market_news": news} for day in days]
+    )
+    used = memory_of_a_load(database_url, path)
+    assert used["rows"] == value(db, "select count(*) from raw_regimes_daily") == 200
+    assert used["bytes"] < 300 * 1024 * 1024

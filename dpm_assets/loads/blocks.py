@@ -1,4 +1,4 @@
-"""A file's text in blocks of whole records, each with the number of its first line, so that blocks are judged alone."""
+"""A file's text in blocks of whole records or lines, each with the number of its first line, so that blocks are judged alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dpm_assets.loads.records import BOM, count_lines, line_ends, readable, reco
 
 BLOCK = 2 * 1024 * 1024
 LONGEST_RECORD = 1024 * 1024
+LONGEST_LINE = 16 * 1024 * 1024  # of JSON lines
 
 
 @dataclass(frozen=True)
@@ -91,3 +92,36 @@ def _last_record_end(pending: bytes, delimiter: str) -> int:
 def _complete(pending: bytes, delimiter: str) -> bool:
     """Whether the file's last record, which no line break ends, is complete as it stands."""
     return len(record_ends(pending + b"\n", delimiter)) > 0
+
+
+def line_blocks(stream: BinaryIO) -> Iterator[Block]:
+    """The file in blocks of whole lines."""
+    pending, offset, line, finished, started = b"", 0, 1, False, False
+    while not finished:
+        more = stream.read(BLOCK)
+        finished = not more
+        pending += more
+        if not started and (len(pending) >= len(BOM) or finished):
+            pending, started = pending.removeprefix(BOM), True
+        end = len(pending) if finished else pending.rfind(b"\n") + 1
+        fault = None
+        if not end and len(pending) > LONGEST_LINE:
+            end, fault = len(pending), f"the line is longer than {LONGEST_LINE // 1024**2} MB"
+        if end:
+            data, pending = pending[:end], pending[end:]
+            yield Block(data, line, offset, fault)
+            if fault:
+                passed, pending = _pass_over_line(stream)
+                offset, line = offset + passed, line + 1
+            offset, line = offset + len(data), line + count_lines(data)
+
+
+def _pass_over_line(stream: BinaryIO) -> tuple[int, bytes]:
+    """Read to the end of the line: how many bytes that were, and what was read of the next one."""
+    passed = 0
+    while more := stream.read(BLOCK):
+        end = more.find(b"\n") + 1
+        if end:
+            return passed + end, more[end:]
+        passed += len(more)
+    return passed, b""

@@ -65,11 +65,11 @@ def open_text(source: Source) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         yield (pa.CompressedInputStream(file, codec) if codec else file), file
 
 
-def read_head(source: Source) -> bytes:
+def read_head(source: Source, size: int = HEAD) -> bytes:
     """The first 64 KB of the text without a byte-order mark. Raises FileRefused when they are binary."""
     with open_text(source) as (stream, _):
         head = b""
-        while len(head) < HEAD and (more := stream.read(HEAD - len(head))):
+        while len(head) < size and (more := stream.read(size - len(head))):
             head += more
     head = head.removeprefix(BOM)
     if not head.strip():

@@ -9,8 +9,10 @@ import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 
+from dpm_assets.loads.blocks import LONGEST_LINE
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.formats import HEAD, Format, format_of, read_head
+from dpm_assets.loads.records import BOM
 from dpm_assets.loads.source import Source, reading
 
 _DELIMITERS = (",", "\t", ";", "|")
@@ -64,17 +66,19 @@ def _delimited(source: Source, head: bytes, delimiter: str) -> Heading:
 
 def _json_lines(source: Source) -> Heading:
     """The keys of the objects that begin the file; broken lines among them are left to their rejection."""
-    head = read_head(source)
-    lines = head.split(b"\n")
+    head, size = read_head(source), HEAD
+    while len(head) >= size - len(BOM) and b"\n" not in head and size < LONGEST_LINE:
+        size *= 4  # documents make long lines, of which the first has to be whole
+        head = read_head(source, size)
     keys: dict[str, None] = {}
-    for line in lines[:-1] if len(head) == HEAD and len(lines) > 1 else lines:
+    for line in head.split(b"\n"):  # the last may be cut off, and is no object then
         try:
             keys |= dict.fromkeys(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             continue
     if not keys:
         raise FileRefused(
-            f"{source} begins like JSON lines, but not one object can be read in its first 64 KB. "
+            f"{source} begins like JSON lines, but not one object can be read at its beginning. "
             'Write one object a line, such as {"tradeId": "T1", ...}, and load it again.'
         )
     return Heading(source, "jsonl", tuple(keys))

@@ -6,26 +6,27 @@ pyarrow's decimals are as fast as this, but refuse a number with more digits tha
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
 from dpm_assets.loads.arrays import Mask, booleans, strings
-from dpm_assets.loads.blocks import BLOCK, Block, is_text, whole_record
+from dpm_assets.loads.blocks import Block, is_text, whole_record
 from dpm_assets.loads.columns import MISSING, Faults, without_missing
 from dpm_assets.loads.documents import NO_TEXT_IN_POSTGRESQL
 from dpm_assets.loads.faults import Reject
 from dpm_assets.loads.feeds import squash
 from dpm_assets.loads.feeds.types import Json, Vector
 from dpm_assets.loads.header import Header
-from dpm_assets.loads.records import BOM, Offsets, count_lines, readable
+from dpm_assets.loads.records import Offsets, readable
 from dpm_assets.loads.sifting import Sieve, Sifted
 
-LONGEST_LINE = 16 * 1024 * 1024
+# Few enough lines for their objects to stay in the processor's cache: half again as fast as a block in one go.
+_AT_ONCE = 128 * 1024
 
 _NULL = msgspec.Raw(b"null")
 _QUOTE, _N, _OPEN, _CLOSE, _BRACKET, _LF, _CR = b'"n{}[\n\r'
@@ -38,39 +39,6 @@ class MoreColumns(Exception):
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__(", ".join(keys))
         self.keys = tuple(keys)
-
-
-def line_blocks(stream: BinaryIO) -> Iterator[Block]:
-    """The file in blocks of whole lines."""
-    pending, offset, line, finished, started = b"", 0, 1, False, False
-    while not finished:
-        more = stream.read(BLOCK)
-        finished = not more
-        pending += more
-        if not started and (len(pending) >= len(BOM) or finished):
-            pending, started = pending.removeprefix(BOM), True
-        end = len(pending) if finished else pending.rfind(b"\n") + 1
-        fault = None
-        if not end and len(pending) > LONGEST_LINE:
-            end, fault = len(pending), f"the line is longer than {LONGEST_LINE // 1024**2} MB"
-        if end:
-            data, pending = pending[:end], pending[end:]
-            yield Block(data, line, offset, fault)
-            if fault:
-                passed, pending = _pass_over_line(stream)
-                offset, line = offset + passed, line + 1
-            offset, line = offset + len(data), line + count_lines(data)
-
-
-def _pass_over_line(stream: BinaryIO) -> tuple[int, bytes]:
-    """Read to the end of the line: how many bytes that were, and what was read of the next one."""
-    passed = 0
-    while more := stream.read(BLOCK):
-        end = more.find(b"\n") + 1
-        if end:
-            return passed + end, more[end:]
-        passed += len(more)
-    return passed, b""
 
 
 class JsonLinesSieve(Sieve[Block]):
@@ -92,22 +60,30 @@ class JsonLinesSieve(Sieve[Block]):
         if block.fault:
             return Sifted(rows_read=1, rejects=[whole_record(block.first_line, block.fault, block.data)])
         starts, ends = _lines(block.data)
-        if (objects := self._decode(block.data, starts, ends)) is not None:
-            tokens = {column: b"\0".join(map(get, objects)) + b"\0" for column, get in self._getters.items()}
+        if (tokens := self._decode(block.data, starts, ends)) is not None:
             return self._sift_rows(block, tokens, np.arange(len(starts)), starts, ends)
         return self._sift_line_by_line(block, starts, ends)
 
-    def _decode(self, data: bytes, starts: Offsets, ends: Offsets) -> list[Any] | None:
-        """The lines as objects; None where one of them is not an object of the header's keys, or not on one line."""
+    def _decode(self, data: bytes, starts: Offsets, ends: Offsets) -> dict[str, bytes] | None:
+        """Each column's values; None where a line is not an object of the header's keys, or no object alone on it."""
         octets = np.frombuffer(data, np.uint8)
         if not is_text(data) or not ((octets[starts] == _OPEN) & (octets[ends - 1] == _CLOSE)).all():
             return None
-        try:
-            objects: list[Any] = self._decoder.decode_lines(data)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        # Lines that begin and end with braces hold whole objects: as many objects as lines are one on each.
-        return objects if len(objects) == len(starts) else None
+        tokens: dict[str, list[bytes]] = {column: [] for column in self._getters}
+        first = 0
+        while first < len(starts):
+            after = max(first + 1, int(np.searchsorted(starts, starts[first] + _AT_ONCE)))
+            try:
+                objects = self._decoder.decode_lines(data[starts[first] : ends[after - 1]])
+            except (msgspec.DecodeError, RecursionError):
+                return None
+            # Lines that begin and end with braces hold whole objects: as many objects as lines are one on each.
+            if len(objects) != after - first:
+                return None
+            for column, get in self._getters.items():
+                tokens[column].append(b"\0".join(map(get, objects)))
+            first = after
+        return {column: b"\0".join([*parts, b""]) for column, parts in tokens.items()}
 
     def _sift_line_by_line(self, block: Block, starts: Offsets, ends: Offsets) -> Sifted:
         objects: list[dict[str, msgspec.Raw]] = []
@@ -209,7 +185,7 @@ def _values(tokens: bytes, column: str, faults: Faults) -> pa.StringArray:
     values = pa.StringArray.from_buffers(
         len(starts), pa.py_buffer(offsets), pa.py_buffer(text), booleans(~null).buffers()[1], -1
     )
-    return without_missing(values)
+    return without_missing(values) if quoted.any() else values
 
 
 def _values_one_by_one(tokens: bytes, column: str, faults: Faults) -> pa.StringArray:

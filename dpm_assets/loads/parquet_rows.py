@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from dpm_assets.loads.arrays import strings, without
+from dpm_assets.loads.arrays import doubles, present, strings, without
 from dpm_assets.loads.blocks import is_text
 from dpm_assets.loads.columns import Faults, without_missing
 from dpm_assets.loads.faults import FileRefused, Reject
@@ -44,13 +44,24 @@ def open_batches(source: Source, header: Header) -> Iterator[tuple[Iterator[Batc
     """
     with reading(source.name), open_regular(source.path, source.name) as file:
         try:
-            opened = parquet.ParquetFile(file, pre_buffer=False, buffer_size=_READ_BUFFER, memory_map=False)
+            opened = parquet.ParquetFile(
+                file, pre_buffer=False, buffer_size=_READ_BUFFER, memory_map=False, read_dictionary=_documents(header)
+            )
             _check_types(source, header, opened.schema_arrow)
             batches = _Batches(opened, header)
             yield iter(batches), lambda: source.bytes * batches.rows_done // max(1, opened.metadata.num_rows)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             reason = " ".join(str(error).split()).rstrip(".")
             raise FileRefused(f"{source} cannot be read: {reason}. Write it again, and load it again.") from None
+
+
+def _documents(header: Header) -> list[str]:
+    """The fields that may hold long values. Where these repeat, the file has them once, and so must memory."""
+    return [
+        field
+        for field, column in zip(header.fields, header.columns, strict=True)
+        if column and isinstance(header.feed.by_name[column].type, Json | Vector)
+    ]
 
 
 class _Batches:
@@ -61,14 +72,33 @@ class _Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._file.iter_batches(batch_size=self._rows_at_once(), columns=self._wanted, use_threads=False):
-            yield Batch(rows, self.rows_done + 1)
-            self.rows_done += rows.num_rows
+            for piece in _of_bounded_size(rows):
+                yield Batch(piece, self.rows_done + 1)
+                self.rows_done += piece.num_rows
 
     def _rows_at_once(self) -> int:
         about = self._file.metadata
         groups = [about.row_group(number) for number in range(about.num_row_groups)]
         bytes_a_row = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1)
         return max(1, min(_MOST_ROWS, int(_BATCH_BYTES / max(1, bytes_a_row))))
+
+
+def _of_bounded_size(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Parts of a batch that stay small when repeated values are written out."""
+    bytes_until = np.zeros(rows.num_rows + 1)
+    for column in rows.columns:
+        if pa.types.is_dictionary(column.type) and _is_text(column.type):
+            lengths = np.nan_to_num(doubles(pc.binary_length(column.dictionary.cast(pa.string()))))
+            there = present(column)
+            used = np.nan_to_num(doubles(column.indices)).astype(np.int64)
+            bytes_until[1:] += np.where(there, lengths[used] if len(lengths) else 0, 0)
+    bytes_until = np.cumsum(bytes_until)
+    first = 0
+    while first < rows.num_rows:
+        after = int(np.searchsorted(bytes_until, bytes_until[first] + _BATCH_BYTES, side="right")) - 1
+        after = min(max(after, first + 1), rows.num_rows)
+        yield rows.slice(first, after - first)
+        first = after
 
 
 def _check_types(source: Source, header: Header, schema: pa.Schema) -> None:
@@ -105,7 +135,7 @@ class ParquetSieve(Sieve[Batch]):
             for row in bad:
                 faults.add(row, f"{column} holds a NUL character or bytes that are not UTF-8: expected text")
             damaged.update(bad)
-            if not isinstance(self.header.feed.by_name[column].type, Json | Vector):
+            if _is_text(array.type) and not isinstance(self.header.feed.by_name[column].type, Json | Vector):
                 values[column] = without_missing(values[column])
 
         def reject(row: int, reason: str) -> Reject:
@@ -117,6 +147,11 @@ class ParquetSieve(Sieve[Batch]):
 
         order = np.arange(batch.first_row, batch.first_row + batch.rows.num_rows, dtype=np.int64)
         return self.judged(pa.table(values), order, reject, faults)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 
 def as_strings(values: pa.Array) -> pa.StringArray:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dpm_assets.loads.blocks import blocks
+from dpm_assets.loads.blocks import blocks, line_blocks
 from dpm_assets.loads.delimited import DelimitedSieve
 from dpm_assets.loads.formats import open_text
 from dpm_assets.loads.header import Header
-from dpm_assets.loads.json_lines import JsonLinesSieve, line_blocks
+from dpm_assets.loads.json_lines import JsonLinesSieve
 from dpm_assets.loads.parquet_rows import ParquetSieve, open_batches
 from dpm_assets.loads.sifting import Sieve
 from dpm_assets.loads.source import Source
