@@ -44,10 +44,11 @@ def open_batches(source: Source, header: Header) -> Iterator[tuple[Iterator[Batc
     """
     with reading(source.name), open_regular(source.path, source.name) as file:
         try:
+            schema = parquet.read_schema(file)
+            _check_types(source, header, schema)
             opened = parquet.ParquetFile(
-                file, pre_buffer=False, buffer_size=_READ_BUFFER, memory_map=False, read_dictionary=_documents(header)
+                file, pre_buffer=False, buffer_size=_READ_BUFFER, read_dictionary=_long_texts(header, schema)
             )
-            _check_types(source, header, opened.schema_arrow)
             batches = _Batches(opened, header)
             yield iter(batches), lambda: source.bytes * batches.rows_done // max(1, opened.metadata.num_rows)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -55,12 +56,14 @@ def open_batches(source: Source, header: Header) -> Iterator[tuple[Iterator[Batc
             raise FileRefused(f"{source} cannot be read: {reason}. Write it again, and load it again.") from None
 
 
-def _documents(header: Header) -> list[str]:
-    """The fields that may hold long values. Where these repeat, the file has them once, and so must memory."""
+def _long_texts(header: Header, schema: pa.Schema) -> list[str]:
+    """The fields that may hold long texts. Where these repeat, the file has them once, and so must memory."""
     return [
-        field
-        for field, column in zip(header.fields, header.columns, strict=True)
-        if column and isinstance(header.feed.by_name[column].type, Json | Vector)
+        field.name
+        for field, column in zip(schema, header.columns, strict=True)
+        if column
+        and isinstance(header.feed.by_name[column].type, Json | Vector)
+        and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
     ]
 
 
