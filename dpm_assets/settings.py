@@ -1,11 +1,14 @@
 """Every setting of the warehouse, read from `DPM_*` environment variables. A secret is a `SecretStr`: never printed."""
 
-from datetime import date
+import re
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dpm_assets.errors import DpmError
 
@@ -20,6 +23,17 @@ def sql_dir() -> Path:
     """The folder of SQL files: inside the package when installed from a wheel, beside it in a checkout."""
     packaged = Path(__file__).resolve().parent / "sql"
     return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "sql"
+
+
+def by_feed(value: object) -> dict[str, str]:
+    """From 'trades=a,accounts=b' to what each feed is given. Raises ValueError when it is not written so."""
+    given: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in str(value or "").split(","))):
+        feed, equals, text = pair.partition("=")
+        if not equals or not feed.strip() or not text.strip():
+            raise ValueError(f"{pair!r} is not written as feed=value")
+        given[feed.strip()] = text.strip()
+    return given
 
 
 class Settings(BaseSettings):
@@ -38,6 +52,35 @@ class Settings(BaseSettings):
     correction_days: int = Field(
         45, ge=0, description="How far either side a correction looks for the trade's old date."
     )
+
+    feed_timezones: Annotated[dict[str, str], NoDecode] = Field(
+        {}, description="Zone of times that carry none: trades=Europe/Athens,open_trades=Europe/Athens."
+    )
+    feed_day_cutoffs: Annotated[dict[str, timedelta], NoDecode] = Field(
+        {}, description="When a trading day begins, after midnight in the feed's zone: trades=01:00."
+    )
+
+    @field_validator("feed_timezones", mode="before")
+    @classmethod
+    def _zones(cls, value: object) -> object:
+        zones = by_feed(value)
+        for zone in zones.values():
+            try:
+                ZoneInfo(zone)
+            except (ValueError, OSError, ZoneInfoNotFoundError):
+                raise ValueError(f"there is no time zone {zone!r}, write one such as Europe/Athens") from None
+        return zones
+
+    @field_validator("feed_day_cutoffs", mode="before")
+    @classmethod
+    def _cutoffs(cls, value: object) -> object:
+        cutoffs = {}
+        for feed, text in by_feed(value).items():
+            match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text)
+            if not match:
+                raise ValueError(f"{text!r} is no time of day, write one such as 01:00")
+            cutoffs[feed] = timedelta(hours=int(match[1]), minutes=int(match[2]))
+        return cutoffs
 
     @field_validator("first_month", mode="before")
     @classmethod

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from dpm_assets.loads.faults import FileRefused
-from dpm_assets.loads.feeds import FEEDS, Feed, feed_named, squash
+from dpm_assets.loads.feeds import FEEDS, Feed, as_set_up, feed_named, squash
 from dpm_assets.loads.formats import Format
 from dpm_assets.loads.headings import Heading, headings
 from dpm_assets.loads.source import Source
@@ -62,7 +62,7 @@ def read_header(source: Source, feed: str | None = None) -> Header:
     )
     if len(rivals) > 1:
         raise FileRefused(f"{line}: the header fits the feeds {' and '.join(rivals)}. Say which with --feed.")
-    return header_of(best, line)
+    return header_of(as_set_up(best), line)
 
 
 def with_more_fields(source: Source, header: Header, more: tuple[str, ...]) -> Header:

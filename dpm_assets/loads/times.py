@@ -40,7 +40,10 @@ def read_times(values: pa.StringArray, feed: Feed, column: str, faults: Faults) 
             except pa.ArrowInvalid:
                 return _one_by_one(original, values, feed, column, faults)
     if zoned or feed.time_zone != "UTC":
-        times = _in_utc(times, zoned, feed)
+        try:
+            times = _in_utc(times, zoned, feed)
+        except pa.ArrowInvalid:
+            return _one_by_one(original, values, feed, column, faults)
         return pc.cast(times, pa.string()), times
     if (pc.min(pc.binary_length(values)).as_py() or _SHORTEST_PASSED_ON) < _SHORTEST_PASSED_ON:
         values = pc.cast(times, pa.string())
@@ -57,8 +60,9 @@ def _cast(values: pa.StringArray, kind: pa.DataType) -> pa.Array:
 
 
 def _in_utc(times: pa.Array, zoned: bool, feed: Feed) -> pa.Array:
+    """Of an hour that clocks show twice, the first. Raises ArrowInvalid for a time that they skip."""
     if not zoned:
-        times = pc.assume_timezone(times, feed.time_zone, ambiguous="earliest", nonexistent="latest")
+        times = pc.assume_timezone(times, feed.time_zone, ambiguous="earliest", nonexistent="raise")
     return pc.cast(pc.cast(times, ZONED), pa.int64()).cast(NAIVE)
 
 
@@ -74,7 +78,8 @@ def _one_by_one(
     read = [parse_time(value, zone) if value is not None else None for value in values.to_pylist()]
     texts = strings([time.isoformat(sep=" ") if time else None for time in read])
     bad = present(values) & ~present(texts)
-    faults.values(bad, column, original, _EXPECTED)
+    shown = "" if feed.time_zone == "UTC" else f", and one that clocks in {feed.time_zone} show"
+    faults.values(bad, column, original, _EXPECTED + shown)
     return without(texts, bad), pc.cast(texts, NAIVE)
 
 
@@ -90,7 +95,12 @@ def parse_time(value: str, zone: ZoneInfo | timezone) -> datetime | None:
             if not seconds:
                 return None
             time += timedelta(microseconds=round(int(fraction) * 10.0 ** (6 - len(fraction))))
-        time = time.replace(tzinfo=_zone(offset) if offset else zone).astimezone(timezone.utc).replace(tzinfo=None)
+        local = time.replace(tzinfo=_zone(offset) if offset else zone)
+        time = local.astimezone(timezone.utc).replace(tzinfo=None)
+        if not offset and local.astimezone(timezone.utc).astimezone(zone).replace(tzinfo=None) != local.replace(
+            tzinfo=None
+        ):
+            return None
     except (ValueError, OverflowError):
         return None
     return time if time.year >= 1900 else None
