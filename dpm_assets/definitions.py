@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from dpm_assets.loads import assets as load_assets
+from dpm_assets.loads import checks as load_checks
 from dpm_assets.loads import sensors as load_sensors
 from dpm_assets.partitions import assets as partition_assets
 from dpm_assets.partitions import schedules as partition_schedules
@@ -34,10 +35,11 @@ defs = dg.Definitions(
             [schema_assets, partition_assets, load_assets, refresh_assets], include_specs=True
         ),
     ],
-    asset_checks=refresh_checks.CHECKS,
+    asset_checks=[load_checks.agrees_with_trades, *refresh_checks.CHECKS],
     jobs=[
         refresh_jobs.refresh_job,
         load_assets.load_landing,
+        load_checks.reconciliation_job,
         partition_schedules.create_partitions,
         partition_schedules.create_metrics_partitions,
         partition_schedules.check_schema,
@@ -49,6 +51,7 @@ defs = dg.Definitions(
         partition_schedules.daily_metrics_partition_repair,
         partition_schedules.daily_schema_check,
         refresh_schedules.hourly_refresh,
+        load_checks.daily_reconciliation,
         *refresh_checks.SCHEDULES,
     ],
     sensors=[load_sensors.landing_sensor, refresh_sensors.trade_changes_sensor],

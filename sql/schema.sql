@@ -34,6 +34,7 @@ set client_min_messages = warning;
 \ir views/mv_account_performance_summary.sql
 \ir views/mv_account_trading_patterns.sql
 \ir views/mv_market_regime_performance.sql
+\ir views/v_metrics_reconciliation.sql
 \ir grants.sql
 select count(*) from prop_trading_model.create_monthly_partitions();
 select count(*) from prop_trading_model.create_yearly_partitions();
