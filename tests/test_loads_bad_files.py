@@ -1,7 +1,10 @@
 """Every broken file gets its answer: what is at fault, on which line, and the good rows beside it are loaded."""
 
+import contextlib
+import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from dpm_assets.database import Database
@@ -12,6 +15,7 @@ from tests.trade_rows import rows, value
 pytestmark = pytest.mark.sql
 
 FILES = Path(__file__).parent / "bad_files"
+UNPACKED = {".gz": "gzip", ".zst": "zstd"}
 NUMBER = "expected a plain number such as 1234.5, without thousands separators"
 FINITE = "expected a finite number"
 TIME = "expected a time such as 2025-01-31T10:15:00Z"
@@ -92,6 +96,62 @@ ROWS_AT_FAULT = [
     ("trade_id_blank.csv", 2, 3, "trade_id is missing"),
     ("trade_id_too_long.csv", 2, 3, "expected at most 255 characters"),
     ("volume_negative.csv", 2, 3, "volume_usd '-1': expected a number of at least 0"),
+    ("alltime_drawdown_101.csv", 2, 3, "max_drawdown_pct '100.01': expected a number from 0 to 100"),
+    ("alltime_trades_negative.csv", 2, 3, "total_trades '-1': expected a whole number of at least 0"),
+    ("daily_date_before_first_month.csv", 2, 3, f"date '2019-12-31': {OUTSIDE}"),
+    ("daily_date_missing.csv", 2, 3, "date is missing: expected a value in every row"),
+    ("daily_gross_loss_positive.csv", 2, 3, "gross_loss '5': expected a number of at most 0"),
+    ("daily_gross_profit_negative.csv", 2, 3, "gross_profit '-0.01': expected a number of at least 0"),
+    (
+        "daily_sum_too_large.csv",
+        2,
+        3,
+        "winning_trades 2147483647 + losing_trades 1 is more than total_trades 2147483647",
+    ),
+    ("daily_trades_do_not_add_up.csv", 2, 3, "winning_trades 5 + losing_trades 4 is more than total_trades 7"),
+    ("daily_win_rate_101.csv", 2, 3, "win_rate '101': expected a number from 0 to 100"),
+    ("hourly_hour_24.csv", 2, 3, "hour '24': expected a whole number from 0 to 23"),
+    ("hourly_hour_missing.csv", 2, 3, "hour is missing: expected a value in every row"),
+    ("json_bare_nan.jsonl", 2, 2, "the line is no JSON object (JSON is malformed: invalid character (byte 132))"),
+    ("json_close_time_missing.jsonl", 2, 2, "trade_date is missing, and so is close_time"),
+    ("json_escaped_nul.jsonl", 2, 2, 'symbol "E\\u0000": expected text without \\u0000'),
+    ("json_infinity_as_text.jsonl", 2, 2, f"profit 'Infinity': {FINITE}"),
+    ("json_line_broken.jsonl", 2, 2, "the line is no JSON object (JSON is malformed: invalid character (byte 119))"),
+    ("json_line_cut_off.jsonl", 2, 3, "the line is no JSON object (Input data was truncated)"),
+    ("json_line_latin1.jsonl", 2, 2, "the line is not UTF-8 (shown as \\x..): save the file in UTF-8"),
+    ("json_line_nul.jsonl", 2, 2, "the line holds a NUL character (shown as \\x00): expected text"),
+    ("json_line_of_array.jsonl", 2, 2, "the line is no JSON object: expected one such as"),
+    ("json_line_of_number.jsonl", 2, 2, "the line is no JSON object: expected one such as"),
+    ("json_lots_zero.jsonl", 2, 2, "lots '0.00': expected a number above 0"),
+    ("json_nested_value.jsonl", 2, 2, "profit is a nested value: expected a plain one"),
+    ("json_number_in_words.jsonl", 2, 2, f"profit 'ten': {NUMBER}"),
+    ("json_side_hold.jsonl.zst", 2, 2, "side 'HOLD': expected buy or sell"),
+    (
+        "json_single_quotes.jsonl",
+        2,
+        2,
+        "the line is no JSON object (JSON is malformed: object keys must be strings (byte 1))",
+    ),
+    ("json_two_objects.jsonl", 2, 2, "the line is no JSON object (JSON is malformed: trailing characters (byte 136))"),
+    ("open_current_price_negative.csv", 2, 3, "current_price '-1': expected a number above 0"),
+    ("open_side_hold.csv", 2, 3, "side 'HOLD': expected buy or sell"),
+    ("packed_side_hold.csv.gz", 2, 3, "side 'HOLD': expected buy or sell"),
+    ("parquet_account_id_missing.parquet", 2, 2, "account_id is missing: expected a value in every row"),
+    ("parquet_lots_zero.parquet", 2, 2, "lots '0': expected a number above 0"),
+    ("parquet_not_utf8.parquet", 2, 2, "symbol holds a NUL character or bytes that are not UTF-8: expected text"),
+    ("parquet_number_in_words.parquet", 2, 2, f"profit 'ten': {NUMBER}"),
+    ("parquet_profit_nan.parquet", 2, 2, f"profit 'nan': {FINITE}"),
+    ("regime_json_broken.csv", 2, 3, "expected JSON (Expecting value at character 22)"),
+    ("regime_json_half_pair.csv", 2, 3, "expected JSON without \\u0000 and without halves of surrogate pairs"),
+    ("regime_json_nan.csv", 2, 3, "expected JSON, which has no NaN and no Infinity"),
+    ("regime_json_nul.csv", 2, 3, "expected JSON without \\u0000 and without halves of surrogate pairs"),
+    ("regime_json_number_endless.csv", 2, 3, "expected JSON with numbers of at most 131,072 digits"),
+    ("regime_json_too_deep.csv", 2, 3, "expected JSON nested at most 500 deep"),
+    ("regime_vector_a_number.csv", 2, 3, "vector_daily_regime '0.5': expected a list of finite numbers"),
+    ("regime_vector_endless.csv", 2, 3, "vector_daily_regime '[1e400]': expected a list of finite numbers"),
+    ("regime_vector_in_words.csv", 2, 3, "expected a list of finite numbers such as [0.5,-1.25]"),
+    ("tabs_row_too_short.tsv", 2, 3, "the row has 4 fields, the header has 16"),
+    ("tabs_side_hold.tsv", 2, 3, "side 'HOLD': expected buy or sell"),
 ]
 
 # File, what is said of it.
@@ -117,6 +177,25 @@ FILES_AT_FAULT = [
     ("truncated.csv.gz", "cannot be read: Truncated compressed stream. Copy it again"),
     ("utf16.csv", "is UTF-16 text. Save it as CSV in UTF-8"),
     ("workbook.xlsx", "is a ZIP archive or an Excel workbook, not text. Unpack it"),
+    ("damaged.csv.gz", "cannot be read: zlib inflate failed: incorrect data check. Copy it again"),
+    ("damaged_footer.parquet", "cannot be read: Couldn't deserialize thrift"),
+    ("damaged_pages.parquet", "cannot be read: Couldn't deserialize thrift"),
+    ("feather.parquet", "is an Arrow (Feather) file. Export it as Parquet, CSV or JSON lines"),
+    ("json_array.json", "is one JSON array, not JSON lines. Write one object a line (jq -c"),
+    ("json_envelope.json", "the header is not that of any feed"),
+    ("json_key_twice.jsonl", "the columns 'closeTime' and 'close_time' both mean close_time. Keep one of them"),
+    ("json_pretty.json", "begins like JSON lines, but not one object can be read at its beginning"),
+    ("json_unknown_keys.jsonl", "the header is not that of any feed"),
+    ("packed.csv.lz4", "is compressed with lz4. Unpack it, or compress it with gzip or zstd"),
+    ("packed.csv.xz", "is compressed with xz. Unpack it, or compress it with gzip or zstd"),
+    ("parquet_column_missing.parquet", "the header lacks lots, which the feed trades needs"),
+    ("parquet_encrypted.parquet", "is an encrypted Parquet file. Export it without encryption"),
+    ("parquet_only_magic.parquet", "is a Parquet file that cannot be read: Parquet file size is 4 bytes"),
+    ("parquet_profit_duration.parquet", "the column 'profit' is of the type duration[s], which cannot be read"),
+    ("parquet_within_gzip.parquet.gz", "is a Parquet file within another compression. Unpack it"),
+    ("truncated.csv.zst", "cannot be read: Truncated compressed stream. Copy it again"),
+    ("truncated.jsonl.gz", "cannot be read: Truncated compressed stream. Copy it again"),
+    ("truncated.parquet", "is a Parquet file that cannot be read: Parquet magic bytes not found in footer"),
 ]
 
 
@@ -127,7 +206,15 @@ def test_every_broken_file_has_its_answer_here() -> None:
 
 @pytest.fixture(scope="module")
 def raw_lines() -> dict[str, list[bytes]]:
-    return {path.name: path.read_bytes().splitlines() for path in FILES.iterdir()}
+    """The lines of each file, unpacked."""
+    lines = {}
+    for path in FILES.iterdir():
+        if path.suffix in UNPACKED:
+            with contextlib.suppress(OSError), pa.input_stream(str(path), compression=UNPACKED[path.suffix]) as stream:
+                lines[path.name] = stream.read().splitlines()
+        else:
+            lines[path.name] = path.read_bytes().splitlines()
+    return lines
 
 
 @pytest.mark.parametrize("case", ROWS_AT_FAULT, ids=[case[0] for case in ROWS_AT_FAULT])
@@ -140,9 +227,12 @@ def test_a_bad_row_is_rejected_and_the_good_ones_are_loaded(
     [(stored_line, reason, raw_text)] = rows(db, "select line, reason, raw_text from load_rejects")
     assert (stored_line, reason) == result.rejects[0] and stored_line == line
     assert said in reason
+    assert value(db, "select rows_read = rows_inserted + rows_rejected from load_batches")
+    if file.endswith(".parquet"):
+        assert json.loads(raw_text)["trade_id"] == "T9"
+        return
     as_it_stands = raw_lines[file][line - 1]
     assert raw_text == as_it_stands.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    assert value(db, "select rows_read = rows_inserted + rows_rejected from load_batches")
 
 
 @pytest.mark.parametrize(("file", "said"), FILES_AT_FAULT, ids=[case[0] for case in FILES_AT_FAULT])

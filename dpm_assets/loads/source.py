@@ -82,4 +82,5 @@ def reading(name: str | Path) -> Iterator[None]:
     except PermissionError:
         raise FileRefused(f"{name} cannot be read: permission denied. Let this user read it (chmod +r).") from None
     except OSError as error:
-        raise FileRefused(f"{name} cannot be read: {error}. Copy it again, and load it again.") from None
+        reason = " ".join(str(error).split()).rstrip(". ")
+        raise FileRefused(f"{name} cannot be read: {reason}. Copy it again, and load it again.") from None
