@@ -43,10 +43,10 @@ def insert(conn: Connection, trade_id: str, day: str = "2024-01-10") -> None:
     )
 
 
-def prepare(conn: Connection) -> None:
+def prepare(conn: Connection, months: Sequence[date] = told.MONTHS) -> None:
     """A warehouse on told.TODAY with the months of the story."""
     set_today(conn, told.TODAY)
-    conn.execute("select prop_trading_model.ensure_trade_months(%s)", [told.MONTHS])
+    conn.execute("select prop_trading_model.ensure_trade_months(%s)", [list(months)])
 
 
 def carry_out(conn: Connection, history: Sequence[told.Operation]) -> None:
@@ -110,6 +110,8 @@ def _statement(conn: Connection, operation: told.Operation) -> None:
         _run(conn, "truncate {table}", operation.leaf)
     elif isinstance(operation, told.Snapshot):
         _snapshot(conn, operation)
+    elif isinstance(operation, told.Bulk):
+        _bulk(conn, operation)
     elif isinstance(operation, told.Midnight):
         set_today(conn, operation.today)
     elif isinstance(operation, told.Leaf):
@@ -197,6 +199,23 @@ def _snapshot(conn: Connection, snapshot: told.Snapshot) -> None:
         ),
         [Jsonb(value) if isinstance(value, dict) else value for value in snapshot.row.values()],
     )
+
+
+_BULKS = {
+    "insert": "insert into raw_trades_closed (trade_id, account_id, login, symbol, side, lots, profit, commission, swap,"
+    " trade_date) select 'bulk' || n, 'b' || n %% %(accounts)s, 'l', nullif('S' || n %% 5, 'S0'),"
+    " case n %% 3 when 0 then 'buy' when 1 then 'sell' end, nullif(n %% 4, 0)::numeric / 4, nullif(n %% 9, 0) - 4.5,"
+    " nullif(-(n %% 7), 0), nullif(n %% 2, 0)::numeric / 100, %(month)s::date + n %% 28"
+    " from generate_series(1, %(trades)s) as n on conflict do nothing",
+    "update": "update raw_trades_closed set profit = -profit, symbol = case length(trade_id) %% 2 when 0 then symbol end"
+    " where trade_id like 'bulk%%' and trade_date between %(month)s and %(month)s::date + %(accounts)s %% 28",
+    "delete": "delete from raw_trades_closed where trade_id like 'bulk%%' and hashtext(trade_id) %% 3 = 0"
+    " and trade_date between %(month)s and %(month)s::date + %(accounts)s %% 28",
+}
+
+
+def _bulk(conn: Connection, bulk: told.Bulk) -> None:
+    conn.execute(_BULKS[bulk.how].encode(), {"accounts": bulk.accounts, "trades": bulk.trades, "month": bulk.month})
 
 
 def _leaf(conn: Connection, operation: told.Leaf) -> None:

@@ -76,6 +76,16 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Bulk:
+    """`trades` of `accounts` spread over the days of a month, in one statement: written, changed or removed."""
+
+    how: Literal["insert", "update", "delete"]
+    trades: int
+    accounts: int
+    month: date
+
+
+@dataclass(frozen=True)
 class Midnight:
     today: date
 
@@ -95,7 +105,7 @@ class Transaction:
     end: Literal["commit", "rollback", "rollback half"]
 
 
-Operation = Write | Update | Delete | Truncate | Snapshot | Leaf | Midnight | Refresh | Transaction
+Operation = Write | Update | Delete | Truncate | Snapshot | Bulk | Leaf | Midnight | Refresh | Transaction
 
 _CENT_EDGES = [
     Decimal("9999999999999999.99"),

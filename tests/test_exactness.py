@@ -17,6 +17,7 @@ from dpm_assets.database import Database
 from dpm_assets.server import EmbeddedServer
 from tests.conftest import fresh_database
 from tests.history import Connection, carry_out, differences, prepare
+from tests.long_histories import MONTHS, long_histories
 from tests.strategies import Delete, Operation, Snapshot, Update, Write, operations
 
 pytestmark = pytest.mark.sql
@@ -52,6 +53,29 @@ def test_rollups_and_views_equal_their_recomputation_after_any_history(server: E
         check_history(server, template, history)
 
     after_any_history()
+
+
+LONG = max(2, EXAMPLES // 20)
+
+
+def test_the_same_after_long_histories(server: EmbeddedServer, template: str) -> None:
+    """Hundreds of statements, and thousands of account-days; compared at the end and on the way."""
+
+    @settings(exactness_settings, max_examples=LONG)
+    @given(long_histories(200))
+    def after_a_long_history(history: list[Operation]) -> None:
+        with (
+            fresh_database(server, template) as url,
+            psycopg.connect(url, autocommit=True) as conn,
+            Database(url) as db,
+        ):
+            prepare(conn, MONTHS)
+            for begin in range(0, len(history), 100):
+                carry_out(conn, history[begin : begin + 100])
+                conn.execute("call prop_trading_model.refresh_warehouse()")
+                assert differences(db) == []
+
+    after_a_long_history()
 
 
 def without(table: str, trigger: str) -> Callable[[Connection], None]:

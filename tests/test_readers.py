@@ -99,6 +99,6 @@ def truncate_first(stage: Stage) -> None:
 
 @pytest.mark.mutation
 def test_a_rebuild_by_truncate_is_noticed(stages: Stages) -> None:
-    with pytest.raises(AssertionError, match="the rows of its snapshot in rollup_account_symbol_day"):
-        with stages.stage() as stage:
-            a_reader_keeps_its_rows(stage, "a rebuild", False, truncate_first)
+    noticed = pytest.raises(AssertionError, match="the rows of its snapshot in rollup_account_symbol_day")
+    with noticed, stages.stage() as stage:
+        a_reader_keeps_its_rows(stage, "a rebuild", False, truncate_first)
