@@ -1,4 +1,8 @@
-"""Delimited text: from a block of it to the rows that may be stored, and the rejects with their own lines and text."""
+"""Delimited text: from a block of it to the rows that may be stored, and the rejects with their own lines and text.
+
+pyarrow parses it: three times as fast as DuckDB where polars is four times (bench/parsing.py), and of the three it alone tells
+which rows have too few or too many fields and goes on with the others.
+"""
 
 import io
 from dataclasses import replace
