@@ -62,3 +62,29 @@ def test_a_byte_order_mark_in_the_middle_of_a_file_is_part_of_its_row(db: Databa
     result = load_file(db, path)
     assert result.rows_inserted == 1
     assert [line for line, _ in result.rejects] == [2, 4]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_line_longer_than_any_row_is_one_reject_at_its_line(db: Database, tmp_path: Path, quote: str) -> None:
+    """Its pieces must not be taken for further rows of the same line."""
+    path = tmp_path / "long.csv"
+    long = trade("T2", symbol=quote + "x" * 9_000_000)
+    path.write_text("\n".join([HEADER, trade("T1"), long, trade("T3", side="HOLD"), trade("T4")]) + "\n")
+    result = load_file(db, path)
+    assert (result.rows_read, result.rows_inserted) == (4, 2)
+    assert [line for line, _ in result.rejects] == [3, 4]
+
+
+def test_a_line_of_json_longer_than_any_row_is_one_reject_at_its_line(db: Database, tmp_path: Path) -> None:
+    def line(trade_id: str, symbol: str) -> str:
+        return (
+            f'{{"tradeId":"{trade_id}","accountId":"A1","login":1,"symbol":"{symbol}","side":"buy",'
+            '"tradeDate":"2025-03-03","lots":1,"profit":1}'
+        )
+
+    path = tmp_path / "long.jsonl"
+    path.write_text("\n".join([line("T1", "EURUSD"), line("T2", "x" * 20_000_000), line("T3", "EURUSD"), "{"]))
+    result = load_file(db, path)
+    assert (result.rows_read, result.rows_inserted) == (4, 2)
+    assert [line for line, _ in result.rejects] == [2, 4]
+    assert "longer than 16 MB" in result.rejects[0][1]

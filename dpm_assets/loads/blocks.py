@@ -1,5 +1,6 @@
 """A file's text in blocks of whole records or lines, each with the number of its first line, so that blocks are judged alone."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -9,6 +10,7 @@ from dpm_assets.loads.records import BOM, count_lines, line_ends, readable, reco
 
 BLOCK = 2 * 1024 * 1024
 LONGEST_RECORD = 1024 * 1024
+_LINE_BREAK = re.compile(rb"\r\n|\n|\r")
 LONGEST_LINE = 16 * 1024 * 1024  # of JSON lines
 
 
@@ -62,6 +64,9 @@ def blocks(stream: BinaryIO, delimiter: str, header_bytes: int, header_lines: in
             data, fault = found
             yield Block(data, line, offset, fault)
             pending, line, offset = pending[len(data) :], line + count_lines(data), offset + len(data)
+            if fault and not data.endswith((b"\n", b"\r")):
+                passed, pending = _pass_over_line(stream)
+                offset, line = offset + passed, line + 1
 
 
 def _next(pending: bytes, delimiter: str, finished: bool) -> tuple[bytes, str | None] | None:
@@ -120,8 +125,7 @@ def _pass_over_line(stream: BinaryIO) -> tuple[int, bytes]:
     """Read to the end of the line: how many bytes that were, and what was read of the next one."""
     passed = 0
     while more := stream.read(BLOCK):
-        end = more.find(b"\n") + 1
-        if end:
-            return passed + end, more[end:]
+        if found := _LINE_BREAK.search(more):
+            return passed + found.end(), more[found.end() :]
         passed += len(more)
     return passed, b""

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from dpm_assets.loads.arrays import Mask, booleans, strings
+from dpm_assets.loads.arrays import booleans, strings
 from dpm_assets.loads.blocks import Block, is_text, whole_record
 from dpm_assets.loads.columns import MISSING, Faults, without_missing
 from dpm_assets.loads.documents import NO_TEXT_IN_POSTGRESQL
@@ -164,23 +164,18 @@ def _object(line: bytes) -> dict[str, msgspec.Raw] | str:
         return "the line is nested too deep: expected one object of plain values"
 
 
-def _cut(tokens: bytes) -> tuple[Offsets, Offsets, Mask, Mask, bool]:
-    """Where the tokens start and end, which are in quotes, which are null, and whether one is nested."""
+def _values(tokens: bytes, column: str, faults: Faults) -> pa.StringArray:
+    """The values of a column of plain values, null where its tokens say that there is none."""
     octets = np.frombuffer(tokens, np.uint8)
     ends = np.flatnonzero(octets == 0).astype(np.int64)
     starts = np.concatenate([np.zeros(1, np.int64), ends + 1])[: len(ends)]
     first = octets[starts]
-    return starts, ends, first == _QUOTE, first == _N, bool(((first == _OPEN) | (first == _BRACKET)).any())
-
-
-def _values(tokens: bytes, column: str, faults: Faults) -> pa.StringArray:
-    """The values of a column of plain values: what its tokens say, null where that is nothing."""
-    starts, ends, quoted, null, nested = _cut(tokens)
-    if nested or b"\\" in tokens or tokens.count(b'"') != 2 * np.count_nonzero(quoted):
+    quoted, null = first == _QUOTE, first == _N
+    nested = (first == _OPEN) | (first == _BRACKET)
+    if nested.any() or b"\\" in tokens or np.count_nonzero(octets == _QUOTE) != 2 * np.count_nonzero(quoted):
         return _values_one_by_one(tokens, column, faults)
-    lengths = np.where(null, 0, ends - starts - 2 * quoted)
     offsets = np.zeros(len(starts) + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
+    np.cumsum(np.where(null, 0, ends - starts - 2 * quoted), out=offsets[1:])
     text = tokens.replace(b"null\0", b"\0").translate(None, b'"\0')  # of bare tokens only null ends so
     values = pa.StringArray.from_buffers(
         len(starts), pa.py_buffer(offsets), pa.py_buffer(text), booleans(~null).buffers()[1], -1
