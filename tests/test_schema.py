@@ -205,6 +205,7 @@ INNER = [
     "clear_work_table",
     "make_rebuilt",
     "apply_rebuilt",
+    "write_account_symbol_day",
     "refresh_account_month",
     "refresh_account",
     "log_changed_account_days",

@@ -16,11 +16,8 @@ end
 $$;
 
 -- Makes a rollup (those rows r of it for which `condition` holds) equal to the table `rebuilt`, and drops that.
--- Rows are written in the order `sorted_by` (columns), for those who read a day of them later. Returns the rows written or
--- removed.
-create or replace function prop_trading_model.apply_rebuilt(
-    rollup regclass, condition text default 'true', sorted_by text default null
-) returns bigint
+-- Returns the rows written or removed.
+create or replace function prop_trading_model.apply_rebuilt(rollup regclass, condition text default 'true') returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -49,8 +46,8 @@ begin
     execute format(
         'insert into %1$s as o select n.* from prop_trading_model.rebuilt as n'
         ' left join (select * from %1$s as r where %2$s) as r on %3$s where r is distinct from n'
-        ' %7$s on conflict (%4$s) do update set (%5$s) = row(%6$s)',
-        rollup, condition, same_key, key_columns, all_columns, new_values, 'order by ' || sorted_by
+        ' on conflict (%4$s) do update set (%5$s) = row(%6$s)',
+        rollup, condition, same_key, key_columns, all_columns, new_values
     );
     get diagnostics written = row_count;
     drop table prop_trading_model.rebuilt;
@@ -73,33 +70,33 @@ begin
     perform prop_trading_model.make_rebuilt(prop_trading_model.account_symbol_day_query(format(
         'prop_trading_model.raw_trades_closed as t where t.trade_date >= %L and t.trade_date < %L', month, next_month
     )));
-    insert into prop_trading_model.refresh_rows
-    select n.*
-    from prop_trading_model.rebuilt as n
-    left join (
-        select * from prop_trading_model.rollup_account_symbol_day
-        where trade_date >= rebuild_account_symbol_day.month and trade_date < next_month
-    ) as r on r.account_id = n.account_id and r.trade_date = n.trade_date and r.symbol_key = n.symbol_key
-    where r is distinct from n;
+    -- One pass over both, in parallel where PostgreSQL can.
+    execute format($statement$
+        create unlogged table prop_trading_model.rebuilt_differing as
+        select
+            coalesce(n.account_id, r.account_id) as account_id, coalesce(n.trade_date, r.trade_date) as trade_date,
+            coalesce(n.symbol_key, r.symbol_key) as symbol_key, n.account_id is null as gone
+        from (
+            select * from prop_trading_model.rollup_account_symbol_day where trade_date >= %L and trade_date < %L
+        ) as r
+        full join prop_trading_model.rebuilt as n
+            on n.account_id = r.account_id and n.trade_date = r.trade_date and n.symbol_key = r.symbol_key
+        where r is distinct from n
+        $statement$, month, next_month
+    );
+    analyze prop_trading_model.rebuilt_differing;
     insert into prop_trading_model.refresh_gone (account_id, trade_date, symbol_key)
-    select r.account_id, r.trade_date, r.symbol_key
-    from prop_trading_model.rollup_account_symbol_day as r
-    where r.trade_date >= rebuild_account_symbol_day.month and r.trade_date < next_month
-        and not exists (
-            select from prop_trading_model.rebuilt as n
-            where n.account_id = r.account_id and n.trade_date = r.trade_date and n.symbol_key = r.symbol_key
-        );
+    select account_id, trade_date, symbol_key from prop_trading_model.rebuilt_differing where gone;
+    insert into prop_trading_model.refresh_rows
+    select n.* from prop_trading_model.rebuilt as n
+    join prop_trading_model.rebuilt_differing as d
+        on d.account_id = n.account_id and d.trade_date = n.trade_date and d.symbol_key = n.symbol_key;
     analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
     insert into prop_trading_model.refresh_keys (account_id, trade_date)
-    select account_id, trade_date from prop_trading_model.refresh_rows
-    union
-    select account_id, trade_date from prop_trading_model.refresh_gone;
+    select distinct account_id, trade_date from prop_trading_model.rebuilt_differing;
     analyze prop_trading_model.refresh_keys;
-    return prop_trading_model.apply_rebuilt(
-        'prop_trading_model.rollup_account_symbol_day',
-        format('r.trade_date >= %L and r.trade_date < %L', month, next_month),
-        'n.trade_date, n.account_id'
-    );
+    drop table prop_trading_model.rebuilt, prop_trading_model.rebuilt_differing;
+    return prop_trading_model.write_account_symbol_day();
 end
 $$;
 

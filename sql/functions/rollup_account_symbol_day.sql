@@ -71,44 +71,23 @@ as $$
     $query$, source)
 $$;
 
--- Brings the account-days of refresh_keys up to date; returns the rows written or removed. The recomputed rows go through
--- a table of their own, so that the planner knows how many there are: a guess can be off by a factor of thousands.
--- Leaves in refresh_rows the rows as they are now, and in refresh_gone the keys of the rows that are no more.
-create or replace function prop_trading_model.refresh_account_symbol_day() returns bigint
+-- Writes refresh_rows into the rollup, where they differ, and removes the rows named in refresh_gone; returns how many.
+-- In the order of days, so that whoever reads a day later finds its rows together.
+create or replace function prop_trading_model.write_account_symbol_day() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set default_statistics_target = 10
 as $$
 declare
-    first_day date;
-    last_day date;
     gone bigint;
     written bigint;
 begin
-    select min(trade_date), max(trade_date) into first_day, last_day from prop_trading_model.refresh_keys;
-    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_rows');
-    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_gone');
-    execute 'insert into prop_trading_model.refresh_rows ' || prop_trading_model.account_symbol_day_query(
-        'prop_trading_model.refresh_keys as k join prop_trading_model.raw_trades_closed as t'
-        ' on t.account_id = k.account_id and t.trade_date = k.trade_date and t.trade_date between $1 and $2'
-    ) using first_day, last_day;
-    analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
-
-    with deleted as (
-        delete from prop_trading_model.rollup_account_symbol_day as r
-        using prop_trading_model.refresh_keys as k
-        where r.account_id = k.account_id and r.trade_date = k.trade_date and r.trade_date between first_day and last_day
-            and not exists (
-                select from prop_trading_model.refresh_rows as f
-                where f.account_id = r.account_id and f.trade_date = r.trade_date and f.symbol_key = r.symbol_key
-            )
-        returning r.account_id, r.trade_date, r.symbol_key
-    )
-    insert into prop_trading_model.refresh_gone (account_id, trade_date, symbol_key) select * from deleted;
+    delete from prop_trading_model.rollup_account_symbol_day as r
+    using prop_trading_model.refresh_gone as g
+    where r.account_id = g.account_id and r.trade_date = g.trade_date and r.symbol_key = g.symbol_key;
     get diagnostics gone = row_count;
 
     insert into prop_trading_model.rollup_account_symbol_day as r
-    select * from prop_trading_model.refresh_rows
+    select * from prop_trading_model.refresh_rows order by trade_date, account_id
     on conflict (account_id, trade_date, symbol_key) do update set
         trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
         gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
@@ -121,5 +100,39 @@ begin
     where r is distinct from excluded;
     get diagnostics written = row_count;
     return gone + written;
+end
+$$;
+
+-- Brings the account-days of refresh_keys up to date; returns the rows written or removed. The recomputed rows go through
+-- a table of their own, so that the planner knows how many there are: a guess can be off by a factor of thousands.
+-- Leaves in refresh_rows the rows as they are now, and in refresh_gone the keys of the rows that are no more.
+create or replace function prop_trading_model.refresh_account_symbol_day() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set default_statistics_target = 10
+as $$
+declare
+    first_day date;
+    last_day date;
+begin
+    select min(trade_date), max(trade_date) into first_day, last_day from prop_trading_model.refresh_keys;
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_rows');
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_gone');
+    execute 'insert into prop_trading_model.refresh_rows ' || prop_trading_model.account_symbol_day_query(
+        'prop_trading_model.refresh_keys as k join prop_trading_model.raw_trades_closed as t'
+        ' on t.account_id = k.account_id and t.trade_date = k.trade_date and t.trade_date between $1 and $2'
+    ) using first_day, last_day;
+    analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
+
+    insert into prop_trading_model.refresh_gone (account_id, trade_date, symbol_key)
+    select r.account_id, r.trade_date, r.symbol_key
+    from prop_trading_model.refresh_keys as k
+    join prop_trading_model.rollup_account_symbol_day as r
+        on r.account_id = k.account_id and r.trade_date = k.trade_date and r.trade_date between first_day and last_day
+    where not exists (
+        select from prop_trading_model.refresh_rows as f
+        where f.account_id = r.account_id and f.trade_date = r.trade_date and f.symbol_key = r.symbol_key
+    );
+    return prop_trading_model.write_account_symbol_day();
 end
 $$;
