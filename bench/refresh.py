@@ -1,7 +1,7 @@
 """What a refresh costs after a small load, a day's load and midnight, against plain materialized views and a plain rebuild.
 
     python -m bench.refresh [--trades 7000000] [--months 3] [--rounds 5]      makes a server, loads a sample, measures
-    python -m bench.refresh --url postgresql://...                            measures a warehouse that is there (and writes to it)
+    python -m bench.refresh --url postgresql://...                            measures (and writes to) one that is there
 
 Every figure is a median of rounds, in seconds, of statements on one connection. `--against-plain` also makes the five views
 over raw rows (the definitions under sql/oracle/) as plain materialized views and refreshes them CONCURRENTLY.
@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -90,7 +89,13 @@ class Bench:
     def load(self, day: Any, trades: int, accounts: int) -> int:
         """Trades written to a day; the number of account-days in the log."""
         self.changes += 1
-        values = {"prefix": f"N{time.time_ns()}_", "day": day, "like": self.busiest, "accounts": accounts, "trades": trades}
+        values = {
+            "prefix": f"N{time.time_ns()}_",
+            "day": day,
+            "like": self.busiest,
+            "accounts": accounts,
+            "trades": trades,
+        }
         self.conn.execute(_DAY, values)
         return int(self.value("select count(*) from changed_account_days"))
 
@@ -148,9 +153,9 @@ class Bench:
         try:
             for back in range(self.rounds * 2):
                 self.conn.execute(
-                    sql.SQL("create or replace function utc_today() returns date language sql stable parallel safe as {}").format(
-                        sql.Literal(f"select date '{self.last_day}' - {back % 2}")
-                    )
+                    sql.SQL(
+                        "create or replace function utc_today() returns date language sql stable parallel safe as {}"
+                    ).format(sql.Literal(f"select date '{self.last_day}' - {back % 2}"))
                 )
                 taken.append(self.refresh()["all"])
         finally:
@@ -214,7 +219,10 @@ class Bench:
         """After 1,000 trades and after a day: the refresh here, and the refresh of plain views, of the same change."""
         self.make_plain_views()
         found: dict[str, float] = {}
-        for name, load in (("1,000 trades", lambda: self.load(self.last_day, 1_000, 140)), ("a day", self._another_day)):
+        for name, load in (
+            ("1,000 trades", lambda: self.load(self.last_day, 1_000, 140)),
+            ("a day", self._another_day),
+        ):
             ours, plain = [], []
             for _ in range(min(self.rounds, 3)):
                 self.settle()

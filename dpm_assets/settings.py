@@ -82,6 +82,9 @@ class Settings(BaseSettings):
             cutoffs[feed] = timedelta(hours=int(match[1]), minutes=int(match[2]))
         return cutoffs
 
+    lag_warning_seconds: int = Field(15 * 60, ge=1, description="Age of a change that no view shows yet: a warning.")
+    lag_error_seconds: int = Field(2 * 60 * 60, ge=1, description="Age of a change that no view shows yet: an error.")
+
     @field_validator("first_month", mode="before")
     @classmethod
     def _month(cls, value: object) -> object:

@@ -17,6 +17,7 @@ from dpm_assets.months import MONTHS, key_of, months_of
 from dpm_assets.refresh import engine
 from dpm_assets.refresh.descriptions import ROLLUP_DESCRIPTIONS, ROLLUP_INPUTS, VIEW_DESCRIPTIONS, VIEW_INPUTS
 from dpm_assets.refresh.events import partition_metadata, report_outside_writes, table_metadata
+from dpm_assets.refresh.vacuum import vacuum_worn
 from dpm_assets.warehouse import Warehouse
 
 POOL = "refresh"
@@ -81,6 +82,8 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
             )
             done.seconds += time.monotonic() - began
             context.log.info("views refreshed: %s", ", ".join(done.views) or "none was stale")
+            if worn := vacuum_worn(warehouse.db, conn):
+                context.log.info("vacuumed, for their dead rows: %s", ", ".join(worn))
         for name in (*engine.ROLLUPS, *engine.VIEWS):  # in the order in which they depend on each other
             if name not in selected or (disagreeing and name in engine.VIEWS):
                 continue

@@ -6,10 +6,8 @@ import dagster as dg
 
 from dpm_assets.refresh import engine
 from dpm_assets.refresh.verify import verify
+from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse
-
-WARN_AFTER_SECONDS = 15 * 60
-ERROR_AFTER_SECONDS = 2 * 60 * 60
 
 _CHECKED = [*engine.ROLLUPS, *engine.VIEWS]
 
@@ -74,8 +72,8 @@ def no_change_waits(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
         yield dg.AssetCheckResult(
             asset_key=name,
             check_name="no_change_waits",
-            passed=age <= WARN_AFTER_SECONDS,
-            severity=dg.AssetCheckSeverity.ERROR if age > ERROR_AFTER_SECONDS else dg.AssetCheckSeverity.WARN,
+            passed=age <= settings().lag_warning_seconds,
+            severity=dg.AssetCheckSeverity.ERROR if age > settings().lag_error_seconds else dg.AssetCheckSeverity.WARN,
             metadata={"oldest_change_seconds": round(age, 1), "pending_account_days": waiting.keys},
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from dpm_assets.database import Database
+from dpm_assets.refresh.vacuum import vacuum_worn
 
 BITE = 200_000
 """Rows of the change log taken by one transaction."""
@@ -153,7 +154,8 @@ def refresh(db: Database, months: Sequence[date] | None = None, whole: bool = Fa
         if whole:
             done.rows_written += rebuild_totals(conn)
         done.views = refresh_views(conn)
-    done.seconds = time.monotonic() - began
+        done.seconds = time.monotonic() - began
+        vacuum_worn(db, conn)
     yield done
 
 

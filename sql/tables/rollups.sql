@@ -1,5 +1,6 @@
 -- The rollups: what the views are made from, kept equal to a recomputation from raw_trades_closed by the refresh.
 -- Invariant: every measure is exact (integers and numeric sums); none is rounded, so all of them can be merged.
+-- Room is left in the pages for the new version of a row that changes, and dead rows are removed early.
 
 -- One row an account, day and symbol; the symbol key is coalesce(std_symbol, symbol, '').
 create table if not exists prop_trading_model.rollup_account_symbol_day (
@@ -50,7 +51,7 @@ create table if not exists prop_trading_model.rollup_account_month (
     first_trade_date date not null,
     last_trade_date date not null,
     primary key (account_id, month)
-);
+) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 create index if not exists rollup_account_month_month on prop_trading_model.rollup_account_month (month);
 
 -- One row an account, over its whole life; login is its newest trade's.
@@ -68,7 +69,7 @@ create table if not exists prop_trading_model.rollup_account (
     max_drawdown numeric not null,
     first_trade_date date not null,
     last_trade_date date not null
-);
+) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
 -- One row an account and symbol, over its whole life: who trades what, and until when.
 create table if not exists prop_trading_model.rollup_account_symbol (
@@ -76,7 +77,7 @@ create table if not exists prop_trading_model.rollup_account_symbol (
     symbol_key varchar(50) not null,
     last_trade_date date not null,
     primary key (account_id, symbol_key)
-);
+) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
 -- One row an account with trades in the trailing 30 days that end with the day in recent_window. A favorite symbol is the
 -- one with most trades, ties by name.
@@ -100,7 +101,7 @@ create table if not exists prop_trading_model.rollup_account_recent (
     buys bigint not null,
     stop_losses bigint not null,
     take_profits bigint not null
-);
+) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
 -- One row a date. Quantiles do not merge, so they are kept here, over account-day net.
 create table if not exists prop_trading_model.rollup_market_day (
@@ -122,7 +123,7 @@ create table if not exists prop_trading_model.rollup_market_day (
     net_q3 numeric not null,
     volume numeric not null,
     lots numeric not null
-);
+) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
 -- One row a date and symbol key.
 create table if not exists prop_trading_model.rollup_symbol_day (
@@ -143,4 +144,4 @@ create table if not exists prop_trading_model.rollup_symbol_day (
     duration_us numeric not null,
     durations bigint not null,
     primary key (trade_date, symbol_key)
-);
+) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);

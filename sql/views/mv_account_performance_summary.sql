@@ -1,6 +1,7 @@
 -- mv_account_performance_summary: one row an account that is in the accounts or in the trades.
 
-create materialized view if not exists prop_trading_model.mv_account_performance_summary as
+create materialized view if not exists prop_trading_model.mv_account_performance_summary
+with (autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1) as
 select
     coalesce(a.account_id, r.account_id) as account_id,
     coalesce(a.login, r.login) as login,

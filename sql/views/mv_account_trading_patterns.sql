@@ -1,6 +1,7 @@
 -- mv_account_trading_patterns: one row an account with trades in the trailing 30 days.
 
-create materialized view if not exists prop_trading_model.mv_account_trading_patterns as
+create materialized view if not exists prop_trading_model.mv_account_trading_patterns
+with (autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1) as
 select
     t.account_id,
     coalesce(a.login, r.login) as login,

@@ -1,6 +1,7 @@
 -- mv_daily_trading_stats: one row a date with trades. Averages, deviation, quantiles and extremes are over account-day net.
 
-create materialized view if not exists prop_trading_model.mv_daily_trading_stats as
+create materialized view if not exists prop_trading_model.mv_daily_trading_stats
+with (autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1) as
 select
     trade_date as date,
     accounts as active_accounts,

@@ -1,6 +1,7 @@
 -- mv_market_regime_performance: one row a date with a regime, with trades or without.
 
-create materialized view if not exists prop_trading_model.mv_market_regime_performance as
+create materialized view if not exists prop_trading_model.mv_market_regime_performance
+with (autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1) as
 select
     g.date,
     g.summary ->> 'market_sentiment' as market_sentiment,

@@ -1,6 +1,7 @@
 -- mv_symbol_performance: one row a symbol. Averages, deviation and extremes are over single trades' profit.
 
-create materialized view if not exists prop_trading_model.mv_symbol_performance as
+create materialized view if not exists prop_trading_model.mv_symbol_performance
+with (autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1) as
 with as_of as materialized (
     select prop_trading_model.as_of_date() as last_day, prop_trading_model.as_of_date() - 89 as first_day
 ),
