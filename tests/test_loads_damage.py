@@ -8,7 +8,10 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.loads.faults import FileRefused
+from dpm_assets.loads.feeds import FEEDS
 from dpm_assets.loads.load import load_file
+from tests.feed_rows import ROWS
+from tests.file_formats import FORMATS
 from tests.trade_rows import HEADER, rows, trade
 
 pytestmark = pytest.mark.sql
@@ -18,6 +21,7 @@ DAMAGE = (
     b"\\N", b"\t", b"NULL", b"9" * 30, b"e99999", b"1e-99999", b"0", b"\xef\xbb\xbf", b";", b"2025", b"Z", b"+05:30",
     b"\x1a", b"\xe2\x80\xa8", b"",
 )  # fmt: skip
+JSON_DAMAGE = (b"{", b"}", b"[", b"]", b":", b"\\u0000", b"\\ud800", b"1e999999", b"null", b"true", b'"x":1,', b"NaN")
 _LINE_BREAK = re.compile("\r\n|\n|\r")
 
 
@@ -52,6 +56,38 @@ def test_damaged_files_are_accounted_for_row_by_row(db: Database, tmp_path: Path
         for line, text in rows(db, "select line, raw_text from load_rejects where batch_id = %s", result.batch_id):
             assert _LINE_BREAK.split(text)[0] == lines[line - 1]
     assert loaded > 80
+
+
+def damaged_elsewhere(dice: random.Random, data: bytes) -> bytes:
+    damaged = bytearray(data)
+    for _ in range(dice.randint(1, 5)):
+        start = dice.randrange(len(damaged))
+        damaged[start : start + dice.choice([0, 1, 1, 1, 3, 20])] = dice.choice((*DAMAGE, *JSON_DAMAGE))
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("feed", ["trades", "regimes"])
+@pytest.mark.parametrize(("suffix", "files"), [("jsonl", 80), ("parquet", 40)])
+def test_damaged_json_lines_and_parquet_are_accounted_for(
+    db: Database, tmp_path: Path, suffix: str, files: int, feed: str
+) -> None:
+    dice = random.Random(files)
+    path = FORMATS[suffix](tmp_path / "whole", FEEDS[feed], ROWS[feed] * 3)
+    whole = path.read_bytes()
+    for _ in range(files):
+        data = damaged_elsewhere(dice, whole)
+        path.write_bytes(data)
+        try:
+            result = load_file(db, path, feed)
+        except FileRefused as refused:
+            assert "\n" not in str(refused) and str(path) in str(refused)
+            continue
+        counted = result.rows_inserted + result.rows_updated + result.rows_duplicate + result.rows_rejected
+        assert result.rows_read == counted
+        if suffix == "jsonl":
+            lines = data.decode("utf-8", "backslashreplace").replace("\0", "\\x00").split("\n")
+            for line, text in rows(db, "select line, raw_text from load_rejects where batch_id = %s", result.batch_id):
+                assert text.rstrip("\r") == lines[line - 1].rstrip("\r")
 
 
 def test_a_byte_order_mark_in_the_middle_of_a_file_is_part_of_its_row(db: Database, tmp_path: Path) -> None:

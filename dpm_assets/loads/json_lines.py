@@ -6,6 +6,7 @@ within a fifth of one another, columns apart; but polars, DuckDB and orjson read
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -28,6 +29,8 @@ from dpm_assets.loads.sifting import Sieve, Sifted
 # Few enough lines for their objects to stay in the processor's cache: half again as fast as a block in one go.
 _AT_ONCE = 128 * 1024
 
+_ODD_KEY = re.compile(r"[\x00-\x1f\"\\]")  # which msgspec takes for no field's name: objects with it go one by one
+
 _NULL = msgspec.Raw(b"null")
 _QUOTE, _N, _OPEN, _CLOSE, _BRACKET, _LF, _CR = b'"n{}[\n\r'
 _ANY_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -46,15 +49,16 @@ class JsonLinesSieve(Sieve[Block]):
 
     def __init__(self, header: Header) -> None:
         super().__init__(header)
-        keys = {f"f{position}": key for position, key in enumerate(header.fields)}
+        named = {f"f{position}": key for position, key in enumerate(header.fields)}
+        keys = {name: key for name, key in named.items() if not _ODD_KEY.search(key)}
         row = msgspec.defstruct(
             "Row", [(name, msgspec.Raw, _NULL) for name in keys], rename=keys, forbid_unknown_fields=True, gc=False
         )
         self._decoder = msgspec.json.Decoder(row)
-        wanted = [(name, column) for name, column in zip(keys, header.columns, strict=True) if column]
-        self._getters = {column: attrgetter(name) for name, column in wanted}
-        self._keys = {column: keys[name] for name, column in wanted}
-        self._documents = {name for name in self._getters if isinstance(header.feed.by_name[name].type, Json | Vector)}
+        wanted = {column: name for name, column in zip(named, header.columns, strict=True) if column}
+        self._keys = {column: named[name] for column, name in wanted.items()}
+        self._getters = {column: attrgetter(name) for column, name in wanted.items() if name in keys}
+        self._documents = {name for name in self._keys if isinstance(header.feed.by_name[name].type, Json | Vector)}
 
     def sift(self, block: Block) -> Sifted:
         if block.fault:
@@ -67,7 +71,11 @@ class JsonLinesSieve(Sieve[Block]):
     def _decode(self, data: bytes, starts: Offsets, ends: Offsets) -> dict[str, bytes] | None:
         """Each column's values; None where a line is not an object of the header's keys, or no object alone on it."""
         octets = np.frombuffer(data, np.uint8)
-        if not is_text(data) or not ((octets[starts] == _OPEN) & (octets[ends - 1] == _CLOSE)).all():
+        if (
+            len(self._getters) < len(self._keys)
+            or not is_text(data)
+            or not ((octets[starts] == _OPEN) & (octets[ends - 1] == _CLOSE)).all()
+        ):
             return None
         tokens: dict[str, list[bytes]] = {column: [] for column in self._getters}
         first = 0
