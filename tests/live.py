@@ -24,5 +24,5 @@ def live_differences(conn: Connection) -> list[str]:
             continue
         oracle = (sql_dir() / "oracle" / f"{name}.sql").read_text(encoding="utf-8")
         query = sql.SQL(_DIFFERENCES).format(oracle=sql.SQL(oracle), view=sql.Identifier(live))
-        found += [f"{live}: {kind} {row}" for kind, row in conn.execute(query)]
+        found += [f"Difference in {live}: {kind} {row}" for kind, row in conn.execute(query)]
     return found

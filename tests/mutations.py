@@ -44,7 +44,7 @@ def _drop_truncate_triggers(stage: Stage) -> None:
 
 
 def _emptied(function: str, returns: str, body: str = "begin return; end") -> Callable[[Stage], None]:
-    """A function of the engine with nothing left in it. It has to be there: a mutation of what is gone proves nothing."""
+    """A function of the engine with only `body` left in it. It has to be there: a mutation of what is gone proves nothing."""
 
     def replace(stage: Stage) -> None:
         there = stage.observer.execute("select to_regprocedure(%s)", [f"prop_trading_model.{function}"]).fetchone()
@@ -154,6 +154,15 @@ MUTATIONS = (
         ),
         (Permutation(writers.PLANS, steps.BEFORE_THE_LAST_COMMIT),),
         "still pending|Difference",
+    ),
+    Mutation(
+        "moving the trailing windows",
+        _emptied(
+            "move_recent_window(date)",
+            "bigint",
+            "begin update prop_trading_model.recent_window as w set last_day = $1; return 0; end",
+        ),
+        (Permutation(writers.MIDNIGHT, steps.BEFORE_THE_VIEWS), Permutation(writers.MIDNIGHT, steps.VIEWS_WRITTEN)),
     ),
     Mutation(
         "the trigger of the plans",

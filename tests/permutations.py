@@ -48,7 +48,9 @@ _SPANNING = (
     writers.TWO_PHASE,
     writers.PLANS,
 )
-_IN_A_MONTH = (writers.UPDATE, writers.MOVE, writers.DELETE, writers.TRUNCATE_LEAF, writers.REWRITE)
+_IN_A_MONTH = (
+    writers.UPDATE, writers.MOVE, writers.DELETE, writers.TRUNCATE_LEAF, writers.DROP, writers.REWRITE
+)  # fmt: skip
 _BETWEEN = (writers.UPDATE, writers.MOVE, writers.TRUNCATE_LEAF, writers.ATTACH, writers.DETACH, writers.DROP,
             writers.REGIME_CORRECTED, writers.MIDNIGHT)  # fmt: skip
 

@@ -17,6 +17,7 @@ from dpm_assets.database import Database
 from dpm_assets.server import EmbeddedServer
 from tests.conftest import fresh_database
 from tests.history import Connection, carry_out, differences, prepare
+from tests.live import live_differences
 from tests.long_histories import MONTHS, long_histories
 from tests.strategies import Delete, Operation, Snapshot, Update, Write, operations
 
@@ -42,6 +43,7 @@ def check_history(
         if broken:
             broken(conn)
         carry_out(conn, history)
+        assert live_differences(conn) == []
         conn.execute("call prop_trading_model.refresh_warehouse()")
         assert differences(db) == []
 
@@ -72,6 +74,7 @@ def test_the_same_after_long_histories(server: EmbeddedServer, template: str) ->
             prepare(conn, MONTHS)
             for begin in range(0, len(history), 100):
                 carry_out(conn, history[begin : begin + 100])
+                assert live_differences(conn) == []
                 conn.execute("call prop_trading_model.refresh_warehouse()")
                 assert differences(db) == []
 
@@ -115,6 +118,7 @@ MISSED: list[tuple[str, str, Operation]] = [
 ]
 
 
+@pytest.mark.mutation
 @pytest.mark.parametrize(("table", "trigger", "missed"), MISSED, ids=[f"{case[0]}-{case[1]}" for case in MISSED])
 def test_the_check_of_the_property_fails_without_a_trigger(
     server: EmbeddedServer, template: str, table: str, trigger: str, missed: Operation
@@ -124,6 +128,7 @@ def test_the_check_of_the_property_fails_without_a_trigger(
         check_history(server, template, [missed], without(table, trigger))
 
 
+@pytest.mark.mutation
 def test_the_property_fails_without_a_trigger(server: EmbeddedServer, template: str) -> None:
     @settings(exactness_settings, max_examples=500, phases=[Phase.generate], print_blob=False)
     @given(operations())
