@@ -42,17 +42,27 @@ def load(
     full_history: Annotated[
         bool, typer.Option("--full-history", help="Look for the old copy of a corrected trade at every date.")
     ] = False,
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="Open trades: the file holds all there are; those that it lacks are closed."),
+    ] = False,
+    replace_days: Annotated[
+        bool,
+        typer.Option(
+            "--replace-days", help="Trades: the file holds all of its account-days; what it lacks was busted."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Load files into the warehouse: each once, wholly or not at all. Exit code 1 when one was refused."""
+    asked: dict[str, Any] = {"full_history": full_history, "complete": complete, "replace_days": replace_days}
+    asked = {name: wanted for name, wanted in asked.items() if wanted}
     refused = False
     with Database(warehouse_url(), application_name="dpm load") as db:
         for path in find_files(paths):
             try:
                 with _progress(path, quiet=as_json) as progress:
-                    result = load_file(
-                        db, path, feed, progress=progress, max_rejects=max_rejects, full_history=full_history
-                    )
+                    result = load_file(db, path, feed, progress=progress, max_rejects=max_rejects, **asked)
             except FileRefused as error:
                 refused = True
                 _say(
@@ -89,10 +99,11 @@ def _show(result: LoadResult, as_json: bool) -> None:
             error=result.status == "refused",
         )
     else:
+        removed = f", {result.rows_removed:,} removed" if result.rows_removed else ""
         text = (
             f"{result.file}: batch {result.batch_id}, {result.feed}: {result.rows_read:,} rows read, "
             f"{result.rows_inserted:,} inserted, {result.rows_updated:,} updated, {result.rows_duplicate:,} duplicate, "
-            f"{result.rows_rejected:,} rejected; {result.seconds:.1f} s, {result.rows_per_second:,.0f} rows/s"
+            f"{result.rows_rejected:,} rejected{removed}; {result.seconds:.1f} s, {result.rows_per_second:,.0f} rows/s"
         )
         _say(as_json, text + (f" ({result.message})" if result.message else ""), result.as_json())
     if not as_json:
