@@ -90,6 +90,15 @@ def test_a_key_that_first_appears_late_in_the_file_is_not_lost(db: Database, tmp
     ]
 
 
+def test_a_key_may_be_written_in_several_ways_in_one_file(db: Database, tmp_path: Path) -> None:
+    other = trade("T2", swap="2").replace('"profit"', '"Profit"').replace('"swap"', '"SWAP"')
+    result = load_file(db, lines(tmp_path / "t.jsonl", trade("T1", swap="1"), other, trade("T3", swap="3")))
+    assert (result.rows_inserted, result.message) == (3, "")
+    assert rows(db, "select profit::text, swap::text from raw_trades_closed order by trade_id") == [
+        ("1.00", "1.00"), ("1.00", "2.00"), ("1.00", "3.00"),
+    ]  # fmt: skip
+
+
 def test_text_in_json_lines_may_hold_escapes_and_say_nothing(db: Database, tmp_path: Path) -> None:
     odd = trade('T\\u0031 \\"x\\" \\\\ ,é\\ud83d\\ude00', lots='"1"', profit='"NULL"', swap='""')
     path = lines(tmp_path / "t.jsonl", odd, trade("T2", sourceApiEndpoint='"\\u0000"'))

@@ -1,7 +1,7 @@
 """Which feed a file belongs to, by the names of its fields, and which of the feed's columns each field is."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.feeds import FEEDS, Feed, as_set_up, feed_named, squash
@@ -87,7 +87,13 @@ def _missing(feed: Feed, line: Heading) -> list[tuple[str, ...]]:
 
 
 def header_of(feed: Feed, line: Heading) -> Header:
-    """The header of a file of this feed. Raises FileRefused when its fields do not make one."""
+    """The header of a file of this feed. Raises FileRefused when its fields do not make one.
+
+    JSON lines may write a key in several ways: the first stands for all, and an object that has two of them is at fault.
+    """
+    if line.format == "jsonl":
+        first = {feed.headers.get(squash(field), field): field for field in reversed(line.fields)}
+        line = replace(line, fields=tuple(field for field in line.fields if field in set(first.values())))
     columns = tuple(feed.headers.get(squash(field)) for field in line.fields)
     for name in feed.by_name:
         same = [field.strip() for field, column in zip(line.fields, columns, strict=True) if column == name]

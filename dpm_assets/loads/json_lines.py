@@ -37,11 +37,11 @@ _ANY_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class MoreColumns(Exception):
-    """Columns of the feed that stand in the file, but not in the objects that begin it: `keys` names them."""
+    """Columns of the feed that stand in the file, but not in the objects that begin it: `columns` names them."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__(", ".join(keys))
-        self.keys = tuple(keys)
+    def __init__(self, columns: Sequence[str]) -> None:
+        super().__init__(", ".join(columns))
+        self.columns = tuple(columns)
 
 
 class JsonLinesSieve(Sieve[Block]):
@@ -58,6 +58,7 @@ class JsonLinesSieve(Sieve[Block]):
         wanted = {column: name for name, column in zip(named, header.columns, strict=True) if column}
         self._keys = {column: named[name] for column, name in wanted.items()}
         self._getters = {column: attrgetter(name) for column, name in wanted.items() if name in keys}
+        self._columns: dict[str, str | None] = {}  # of each key met so far
         self._documents = {name for name in self._keys if isinstance(header.feed.by_name[name].type, Json | Vector)}
 
     def sift(self, block: Block) -> Sifted:
@@ -100,25 +101,35 @@ class JsonLinesSieve(Sieve[Block]):
         for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
             line = block.data[start:end]
             found = _object(line)
+            if not isinstance(found, str):
+                found = self._by_column(found)
             if isinstance(found, str):
                 broken.append(whole_record(block.first_line + _lines_before(block.data, start), found, line))
             else:
                 objects.append(found)
                 kept.append(row)
-        self._check_keys(objects)
-        tokens = {
-            column: b"".join(bytes(each.get(key, _NULL)) + b"\0" for each in objects)
-            for column, key in self._keys.items()
-        }
+        self._check_columns(objects)
+        tokens = {column: b"".join(bytes(each.get(column, _NULL)) + b"\0" for each in objects) for column in self._keys}
         sifted = self._sift_rows(block, tokens, np.array(kept, np.int64), starts, ends)
         sifted.add(Sifted(rows_read=len(broken), rejects=broken))
         sifted.rejects.sort(key=lambda reject: reject.line)
         return sifted
 
-    def _check_keys(self, objects: Sequence[Mapping[str, Any]]) -> None:
-        known = set(self.header.fields)
-        new = {key: None for each in objects for key in each.keys() - known}
-        if more := [key for key in new if squash(key) in self.header.feed.headers]:
+    def _by_column(self, found: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw] | str:
+        """An object's values under the names of their columns, however its keys are written; or what is wrong with it."""
+        values: dict[str, msgspec.Raw] = {}
+        for key, value in found.items():
+            if key not in self._columns:
+                self._columns[key] = self.header.feed.headers.get(squash(key))
+            column = self._columns[key]
+            if column in values:
+                return f"two keys of the object mean {column}: expected one"
+            if column:
+                values[column] = value
+        return values
+
+    def _check_columns(self, objects: Sequence[Mapping[str, Any]]) -> None:
+        if more := {column for each in objects for column in each.keys() - self._keys.keys()}:
             raise MoreColumns(sorted(more))
 
     def _sift_rows(

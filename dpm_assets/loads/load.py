@@ -65,7 +65,7 @@ def load_file(
                     db, source, header, progress=progress, limit=limit, correction_days=days, retry=retry
                 )
             except MoreColumns as more:
-                header = with_more_fields(source, header, more.keys)
+                header = with_more_fields(source, header, more.columns)
                 continue
             return replace(result, seconds=round(time.monotonic() - begun, 3))
 
