@@ -23,7 +23,7 @@ from dpm_assets.server.postmaster import postmaster
 from dpm_assets.settings import sql_dir
 from tests import dagster_run, steps
 from tests.history import differences
-from tests.interleaving import SECONDS
+from tests.interleaving import SECONDS, session
 from tests.permutations import CALLS
 from tests.stage import Stage
 from tests.steps import Step, install, standing
@@ -225,3 +225,16 @@ def test_a_log_that_does_not_survive_the_kill_is_noticed(production: EmbeddedSer
         finally:
             with psycopg.connect(url, autocommit=True) as conn:
                 conn.execute("alter table changed_account_days set logged")
+
+
+def test_a_server_killed_while_an_unlogged_table_is_made_starts_again(production: EmbeddedServer) -> None:
+    """Its backend gives the table up when the server dies, and leaves a file that the first recovery trips over."""
+    url = production.url("stage")
+    with session(url) as maker, session(url, autocommit=True) as other:
+        maker.execute("create unlogged table being_made as select 1 as one")
+        other.execute("create table flushed ()")  # commits, and so brings the log of what maker did to the disk
+        other.execute("drop table flushed")
+        killed = postmaster(production.state().data)
+        assert killed
+        os.kill(killed, signal.SIGKILL)
+        assert production.start()

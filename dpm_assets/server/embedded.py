@@ -167,7 +167,11 @@ class EmbeddedServer:
             os.chown(path, user.uid, user.gid)
 
     def _launch(self, found: Binaries, state: ServerState, user: ServerUser | None) -> None:
-        """pg_ctl start; again where another try can help: the port was taken, or a killed server has not let go yet."""
+        """pg_ctl start; again where another try can help: the port was taken, or a killed server has not let go yet.
+
+        One that was killed while an unlogged table was being made can leave a file that recovery trips over; it is gone
+        at the next start.
+        """
         log = state.log
         if log.exists() and log.stat().st_size > LARGEST_LOG:
             log.replace(log.with_suffix(".log.1"))
@@ -183,7 +187,8 @@ class EmbeddedServer:
                 reason = said_since(log, begin) if log.exists() else ""
                 taken = "could not bind" in reason or "could not create any TCP/IP sockets" in reason
                 letting_go = "shared memory block" in reason or "lock file" in reason
-                if not (taken or letting_go) or time.monotonic() >= give_up:
+                left_over = "could not create file" in reason and "File exists" in reason
+                if not (taken or letting_go or left_over) or time.monotonic() >= give_up:
                     raise DpmError(f"PostgreSQL does not start: {reason or error} Its log is {log}.") from None
             if taken:
                 state = replace(state, port=free_port())
