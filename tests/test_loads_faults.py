@@ -14,7 +14,7 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.loads import load as loading
+from dpm_assets.loads import writing
 from dpm_assets.loads.faults import FileMissing, FileRefused
 from dpm_assets.loads.load import LoadResult, load_file
 from tests.trade_rows import many, rows, trade, value, wait_for, write
@@ -143,7 +143,7 @@ def test_a_full_disk_of_the_server_is_said_in_a_sentence(
     def disk_full(*_: object) -> None:
         raise psycopg.errors.DiskFull("could not extend file: No space left on device")
 
-    monkeypatch.setattr(loading, "merge", disk_full)
+    monkeypatch.setattr(writing, "merge", disk_full)
     path = write(tmp_path / "one.csv", trade("T1"))
     with pytest.raises(DpmError, match=r"one\.csv: the server's disk is full .* Nothing was loaded\. Free space"):
         load_file(db, path)

@@ -6,10 +6,22 @@ from pathlib import Path
 import pytest
 
 from dpm_assets.database import Database
+from dpm_assets.loads import chunks, writing
 from dpm_assets.loads.load import LoadResult, load_file
 from tests.trade_rows import HEADER, many, rows, trade, value, write
 
 pytestmark = pytest.mark.sql
+
+
+@pytest.fixture(params=["staged", "direct", "direct at first"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How rows go in: staged and merged, as those of small files; straight into the table where they seem to be new; and
+    that until a chunk turns out to hold known rows. What comes of it is the same."""
+    if request.param != "staged":
+        monkeypatch.setattr(chunks, "FIRST_ROWS", 1)
+    if request.param == "direct at first":
+        monkeypatch.setattr(writing, "knows", lambda *_: False)
+    return str(request.param)
 
 
 def counts(result: LoadResult) -> tuple[int, int, int, int]:

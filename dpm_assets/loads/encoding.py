@@ -1,5 +1,7 @@
 """Judged rows as COPY takes them: text, one line a row."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,19 +12,27 @@ _TAB, _NOTHING, _LINE_BREAK = text("\t"), text(""), text("\n")
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 
 
-def copy_text(rows: pa.RecordBatch) -> pa.Buffer:
-    """The rows in COPY's text format, with their columns in this order. The values are strings or whole numbers."""
-    columns = [_escaped(_as_text(values)) for values in rows.columns]
-    columns[-1] = pc.binary_join_element_wise(
-        columns[-1], _LINE_BREAK, _NOTHING, null_handling="replace", null_replacement="\\N"
-    )
-    lines = pc.binary_join_element_wise(*columns, _TAB, null_handling="replace", null_replacement="\\N")
-    _, offsets, text_of_lines = lines.buffers()
-    return text_of_lines.slice(0, int(np.frombuffer(offsets, np.int32, len(lines) + 1)[-1]))
+def copy_lines(rows: pa.RecordBatch, names: Sequence[str], instead_of_null: Mapping[str, str]) -> pa.StringArray:
+    """Each row's values of the columns `names` in COPY's text format, without the line's end.
+
+    `instead_of_null` gives what is written for a missing value; of other columns null is.
+    """
+    columns = []
+    for name in names:
+        values = _escaped(rows.column(name))
+        if name in instead_of_null and values.null_count:
+            values = pc.coalesce(values, text(instead_of_null[name]))
+        columns.append(values)
+    return pc.binary_join_element_wise(*columns, _TAB, null_handling="replace", null_replacement="\\N")
 
 
-def _as_text(values: pa.Array) -> pa.StringArray:
-    return values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
+def with_last(lines: pa.StringArray, last: pa.StringArray | pa.StringScalar) -> bytes:
+    """The lines with a last value each, ended, as one piece of text."""
+    ended = pc.binary_join_element_wise(pc.binary_join_element_wise(lines, last, _TAB), _LINE_BREAK, _NOTHING)
+    _, offsets, text_of_lines = ended.buffers()
+    ends = np.frombuffer(offsets, np.int32)[ended.offset : ended.offset + len(ended) + 1]
+    piece: bytes = text_of_lines.slice(int(ends[0]), int(ends[-1] - ends[0])).to_pybytes()
+    return piece
 
 
 def _escaped(values: pa.StringArray) -> pa.StringArray:

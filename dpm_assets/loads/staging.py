@@ -1,71 +1,58 @@
-"""Streaming a file into a temporary table: blocks are sifted in a thread of their own while COPY sends the last one."""
+"""The good rows of a file in a temporary table, from which they are merged set by set."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg import sql
 
-from dpm_assets.loads.encoding import copy_text
+from dpm_assets.loads.chunks import Chunk
+from dpm_assets.loads.encoding import with_last
 from dpm_assets.loads.feeds import Column, Feed
-from dpm_assets.loads.header import Header
-from dpm_assets.loads.reading import open_pieces, sieve_for
-from dpm_assets.loads.rejects import Rejects
 from dpm_assets.loads.sifting import FILE_ROW
-from dpm_assets.loads.source import Source
 
 STAGE = sql.Identifier("pg_temp", "load_stage")
 
-Progress = Callable[[int, int], None]
+PIECE = 10_000  # rows sent at once
 
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
+Progress = Callable[[int, int], None]
 
 
 @dataclass
 class Staged:
-    """The good rows of a file in the session's temporary table, and what was counted on the way."""
+    """What stands in the session's temporary table."""
 
     feed: Feed
     columns: tuple[Column, ...]  # those that the file, or what stands in for a missing one, gives
-    rows_read: int = 0
     rows_kept: int = 0
     days: set[date] = field(default_factory=set)
 
 
-def stage(
-    conn: psycopg.Connection[Any],
-    source: Source,
-    header: Header,
-    rejects: Rejects,
-    progress: Progress | None,
-) -> Staged:
-    """Read the whole file into a temporary table that outlives its transaction, and the bad rows into `rejects`."""
-    sieve = sieve_for(header)
-    staged = Staged(header.feed, sieve.judge.columns)
-    days: set[str] = set()
-    with conn.transaction(), open_pieces(source, header) as (pieces, position):
-        conn.execute(_create(staged))
-        names = sql.SQL(", ").join(map(sql.Identifier, sieve.columns))
+class Stage:
+    """The temporary table, filled chunk by chunk. It outlives its transaction, unless that is rolled back."""
+
+    def __init__(self, conn: psycopg.Connection[Any], feed: Feed, columns: tuple[Column, ...]) -> None:
+        self._conn = conn
+        self.staged = Staged(feed, columns)
+        conn.execute(_create(self.staged))
+        names = sql.SQL(", ").join(sql.Identifier(name) for name in (*(c.name for c in columns), FILE_ROW))
         # FREEZE: the rows are never looked at by anyone else, so no hint bits need to be written when they are read.
-        copy = sql.SQL("copy {} ({}) from stdin with (format text, freeze)").format(STAGE, names)
-        with conn.cursor().copy(copy) as target:
-            for sifted in in_order(sieve.sift, pieces):
-                for rows in sifted.rows:
-                    target.write(copy_text(rows).to_pybytes())
-                staged.rows_read += sifted.rows_read
-                staged.rows_kept += sifted.rows_kept
-                days |= sifted.days
-                rejects.add(sifted.rejects)
-                if progress:
-                    progress(position(), source.bytes)
-    staged.days = {date.fromisoformat(day) for day in days}
-    return staged
+        self._copy = sql.SQL("copy {} ({}) from stdin with (format text, freeze)").format(STAGE, names)
+
+    def take(self, chunk: Chunk) -> None:
+        """In the transaction that the stage was made in."""
+        if not len(chunk.lines):
+            return
+        with self._conn.cursor().copy(self._copy) as target:
+            for begin in range(0, len(chunk.lines), PIECE):
+                file_rows = pc.cast(chunk.file_rows.slice(begin, PIECE), pa.string())
+                target.write(with_last(chunk.lines.slice(begin, PIECE), file_rows))
+        self.staged.rows_kept += len(chunk.lines)
+        self.staged.days |= chunk.days
 
 
 def discard_stage(conn: psycopg.Connection[Any]) -> None:
@@ -82,16 +69,3 @@ def _create(staged: Staged) -> sql.Composed:
     ]
     columns.append(sql.SQL("{} bigint not null").format(sql.Identifier(FILE_ROW)))
     return sql.SQL("create temporary table load_stage ({})").format(sql.SQL(", ").join(columns))
-
-
-def in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
-    """`work` on each item in threads, a few items ahead of the consumer, the results in the order of the items."""
-    workers = max(1, min(3, (os.cpu_count() or 2) - 1))
-    with ThreadPoolExecutor(workers, thread_name_prefix="sift") as pool:
-        waiting: deque[Future[_Out]] = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -1,0 +1,107 @@
+"""The old copies of trades whose rows a load has copied straight into the table: the same trade at another date.
+
+Found by one join of the load's rows with the keys of the table, whatever their number, when all rows are there.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from dpm_assets.database import SCHEMA
+from dpm_assets.loads.direct import DirectCopy
+from dpm_assets.loads.merging import Contradicted, Overtaken
+
+
+@dataclass
+class Moved:
+    """How many of the load's rows came instead of old copies, and the months that these stood in."""
+
+    rows: int = 0
+    months: set[date] = field(default_factory=set)
+
+
+def remove_old_copies(conn: psycopg.Connection[Any], direct: DirectCopy, correction_days: int | None) -> Moved:
+    """Remove the old copies inside the load's transaction, under the feed's lock, and keep their images.
+
+    `correction_days` tells how far either side of its new date the old copy of a trade is looked for; None: everywhere.
+    Raises Contradicted when the copy is the load's own, Overtaken when another writer came in between.
+    """
+    if not direct.rows:
+        return Moved()
+    parameters = {
+        "batch_id": direct.batch_id,
+        "first_id": direct.first_id,
+        "first_day": min(direct.days),
+        "last_day": max(direct.days),
+        "days": correction_days,
+    }
+    # The planner knows nothing of rows that are not yet committed. Taking them for few, it would look them up one by one,
+    # or merge on the account alone.
+    conn.execute("set local enable_nestloop = off")
+    conn.execute("set local enable_mergejoin = off")
+    found = conn.execute(_statement(_FIND, everywhere=correction_days is None), parameters).rowcount
+    conn.execute("set local enable_nestloop to default")
+    conn.execute("set local enable_mergejoin to default")
+    if not found:
+        return Moved()
+    conn.execute("analyze pg_temp.load_old_copies")
+    contradicted, rows, months = _one(
+        conn,
+        """
+        select coalesce(bool_or(r.load_batch_id is not distinct from %(batch_id)s), false),
+            count(distinct (c.account_id, c.trade_id)), array_agg(distinct date_trunc('month', c.old_date)::date)
+        from pg_temp.load_old_copies as c
+        join {table} as r on r.account_id = c.account_id and r.trade_id = c.trade_id and r.trade_date = c.old_date
+        """,
+        parameters,
+    )
+    if contradicted:
+        raise Contradicted
+    kept = conn.execute(_statement(_KEEP), parameters).rowcount
+    deleted = conn.execute(_statement(_DELETE), parameters).rowcount
+    if not found == kept == deleted:
+        raise Overtaken
+    return Moved(rows, set(months))
+
+
+def _statement(text: str, everywhere: bool = False) -> sql.Composed:
+    near = sql.SQL(
+        "r.trade_date between %(first_day)s::date - %(days)s::integer and %(last_day)s::date + %(days)s::integer "
+        "and r.trade_date between n.trade_date - %(days)s::integer and n.trade_date + %(days)s::integer"
+    )
+    return sql.SQL(text).format(
+        table=sql.Identifier(SCHEMA, "raw_trades_closed"),
+        corrections=sql.Identifier(SCHEMA, "load_corrections"),
+        near=sql.SQL("true") if everywhere else near,
+    )
+
+
+def _one(conn: psycopg.Connection[Any], text: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = conn.execute(_statement(text), parameters).fetchone()
+    assert row is not None
+    return row
+
+
+# `create table as` may use parallel workers, `insert ... select` may not.
+_FIND = """
+create temporary table load_old_copies on commit drop as
+select distinct r.account_id, r.trade_id, r.trade_date as old_date
+from {table} as n
+join {table} as r
+    on r.account_id = n.account_id and r.trade_id = n.trade_id and r.trade_date <> n.trade_date and {near}
+where n.load_batch_id = %(batch_id)s and n.id > %(first_id)s
+    and n.trade_date between %(first_day)s and %(last_day)s
+"""
+_KEEP = """
+insert into {corrections} (batch_id, key, kind, before)
+select %(batch_id)s, jsonb_build_object('account_id', r.account_id, 'trade_id', r.trade_id), 'moved', to_jsonb(r)
+from pg_temp.load_old_copies as c
+join {table} as r on r.account_id = c.account_id and r.trade_id = c.trade_id and r.trade_date = c.old_date
+"""
+_DELETE = """
+delete from {table} as r using pg_temp.load_old_copies as c
+where r.account_id = c.account_id and r.trade_id = c.trade_id and r.trade_date = c.old_date
+"""

@@ -1,0 +1,202 @@
+"""The one transaction in which a file's rows, its rejects and its row in the ledger are written, in two ways.
+
+Directly: chunks are copied into the table as they come; when a chunk turns out to hold a row that the table has already,
+it and those after it are staged and merged. Carefully: everything is staged, and merged when the whole file has been read.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from dpm_assets.database import Database
+from dpm_assets.errors import DpmError
+from dpm_assets.loads import chunks as sizes
+from dpm_assets.loads import ledger
+from dpm_assets.loads.chunks import Chunk
+from dpm_assets.loads.direct import DirectCopy, knows
+from dpm_assets.loads.feeds import Column
+from dpm_assets.loads.leaves import MonthTargets, ensure_leaves
+from dpm_assets.loads.merging import Contradicted, Merged, Overtaken, merge
+from dpm_assets.loads.old_copies import remove_old_copies
+from dpm_assets.loads.options import Options
+from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, Rejects
+from dpm_assets.loads.result import LoadResult
+from dpm_assets.loads.staging import Stage, Staged, discard_stage
+
+TRY_AGAIN = (
+    Overtaken,
+    Contradicted,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.UniqueViolation,
+)
+
+_ATTEMPTS = 6
+
+
+class Writing:
+    """A file on its way into the table of its feed. Each of the two ways may be gone once."""
+
+    def __init__(
+        self,
+        db: Database,
+        conn: psycopg.Connection[Any],
+        entry: ledger.Entry,
+        options: Options,
+        rejects: Rejects,
+        *,
+        columns: tuple[Column, ...],
+    ) -> None:
+        self.db = db
+        self.conn = conn
+        self.entry = entry
+        self.feed = entry.header.feed
+        self.options = options
+        self.columns = columns
+        self.rejects = rejects
+        self.rows_read = 0
+
+    def instead_of_null(self) -> dict[str, str]:
+        """What a row without a value gets that goes straight into the table, as a merge would give it."""
+        defaults = {column.name: column.default for column in self.columns if column.default}
+        if not defaults or not self.feed.dated_by:
+            return {}
+        values = sql.SQL(", ").join(sql.SQL("({})::text").format(sql.SQL(value)) for value in defaults.values())
+        row = self.conn.execute(sql.SQL("select {}").format(values)).fetchone()
+        assert row is not None
+        return dict(zip(defaults, row, strict=True))
+
+    def promises_well(self, first: Chunk) -> bool:
+        """Whether the file is large enough for the direct way, and new as far as its first chunk tells."""
+        if not self.feed.dated_by or self.options.replace_days or first.rows_read < sizes.FIRST_ROWS:
+            return False
+        return bool(len(first.lines)) and not knows(self.conn, self.feed, first)
+
+    def carefully(self, chunks: Iterable[Chunk]) -> LoadResult:
+        """The merge is done again, from the stage, when other writers get in its way."""
+        discard_stage(self.conn)
+        with self.conn.transaction():
+            stage = Stage(self.conn, self.feed, self.columns)
+            for chunk in self._counted(chunks):
+                stage.take(chunk)
+        self.entry.source.check_unchanged()
+        if self.options.limit.exceeded(self.rejects.count, self.rows_read):
+            return self._refuse()
+        ensure_leaves(self.conn, self.feed, stage.staged.days)
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.conn.transaction():
+                    self._begin()
+                    if earlier := self._earlier():
+                        return earlier
+                    return self._write(self._merge(stage.staged), "merged")
+            except TRY_AGAIN:
+                time.sleep(0.05 * 2**attempt)
+        raise DpmError(
+            f"{self.entry.source}: other writers kept changing the same rows, {_ATTEMPTS} times in a row. "
+            "Nothing was loaded; load it again when they are done."
+        )
+
+    def directly(self, chunks: Iterable[Chunk]) -> LoadResult:
+        """Raises one of TRY_AGAIN, with nothing written, when the careful way has to be taken."""
+        result: LoadResult | None = None
+        with self.conn.transaction() as transaction:
+            self._begin()
+            direct = DirectCopy(
+                self.conn, self.feed, self.columns, self.entry.batch_id, MonthTargets(self.db, self.conn, self.feed)
+            )
+            stage: Stage | None = None
+            for chunk in self._counted(chunks):
+                if stage is None and direct.take(chunk):
+                    continue
+                if stage is None:
+                    if result := ledger.already_loaded(self.conn, self.entry.source, self.entry.feed):
+                        raise psycopg.Rollback(transaction)
+                    stage = Stage(self.conn, self.feed, self.columns)
+                stage.take(chunk)
+            self.entry.source.check_unchanged()
+            if self.options.limit.exceeded(self.rejects.count, self.rows_read):
+                raise psycopg.Rollback(transaction)
+            if stage:
+                with self.db.connection("dpm_loader") as other:
+                    ensure_leaves(other, self.feed, stage.staged.days)
+            if result := self._earlier():
+                raise psycopg.Rollback(transaction)
+            merged = self._merge(stage.staged) if stage else Merged()
+            moved = remove_old_copies(self.conn, direct, self.options.correction_days)
+            merged.inserted += direct.rows - moved.rows
+            merged.updated += moved.rows
+            merged.written += direct.rows
+            merged.months = tuple(sorted({*merged.months, *direct.months, *moved.months}))
+            way = "direct, then merged" if stage else "direct"
+            result = self._write(merged, way, direct.transactions)
+        return result or self._refuse()
+
+    def _counted(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            self.rows_read += chunk.rows_read
+            self.rejects.add(chunk.rejects)
+            yield chunk
+            if self.options.progress:
+                self.options.progress(chunk.position, self.entry.source.bytes)
+
+    def _begin(self) -> None:
+        self.conn.execute("set transaction isolation level read committed")
+        self.conn.execute("set local work_mem = '64MB'")
+
+    def _earlier(self) -> LoadResult | None:
+        """Under the feed's lock, which is held from here until the transaction ends: was the file loaded meanwhile?"""
+        ledger.lock_feed(self.conn, self.entry.feed)
+        return ledger.already_loaded(self.conn, self.entry.source, self.entry.feed)
+
+    def _merge(self, staged: Staged) -> Merged:
+        return merge(self.conn, staged, self.entry.batch_id, self.options.correction_days)
+
+    def _write(self, merged: Merged, way: str, transactions: Iterable[int] = ()) -> LoadResult:
+        result = LoadResult(
+            batch_id=self.entry.batch_id,
+            file=self.entry.source.name,
+            feed=self.entry.feed,
+            status="loaded",
+            rows_read=self.rows_read,
+            rows_inserted=merged.inserted,
+            rows_updated=merged.updated,
+            rows_duplicate=merged.duplicate,
+            rows_rejected=self.rejects.count,
+            rows_removed=merged.removed,
+            rows_written=merged.written,
+            months=list(merged.months),
+            rejects=[(reject.line, reject.reason) for reject in self.rejects.first],
+            message=self.entry.remarks,
+            path_taken=way,
+            options=self.options.named,
+            source=self.entry.source,
+        )
+        ledger.write(self.conn, self.entry, result, self.rejects, transactions)
+        return result
+
+    def _refuse(self) -> LoadResult:
+        rejected, limit = self.rejects.count, self.options.limit
+        listed = f"the first {LISTED_WHEN_REFUSED:,}" if rejected > LISTED_WHEN_REFUSED else "all"
+        message = (
+            f"{rejected:,} of {self.rows_read:,} rows are at fault, more than the limit of {limit}: nothing was "
+            f"loaded, {listed} are listed (dpm rejects list {self.entry.batch_id}). Mend the file, or raise --max-rejects."
+        )
+        result = LoadResult(
+            batch_id=self.entry.batch_id,
+            file=self.entry.source.name,
+            feed=self.entry.feed,
+            status="refused",
+            rows_read=self.rows_read,
+            rows_rejected=rejected,
+            rejects=[(reject.line, reject.reason) for reject in self.rejects.first],
+            message=message,
+            options=self.options.named,
+            source=self.entry.source,
+        )
+        with self.conn.transaction():
+            ledger.write(self.conn, self.entry, result, self.rejects)
+        return result
