@@ -13,6 +13,7 @@ from psycopg import sql
 
 from dpm_assets.calendar import month_of
 from dpm_assets.loads.clauses import AND, Clauses, listed
+from dpm_assets.loads.removing import Removal
 from dpm_assets.loads.sifting import FILE_ROW
 from dpm_assets.loads.staging import Staged
 
@@ -36,8 +37,14 @@ class Merged:
     months: tuple[date, ...] = ()
 
 
-def merge(conn: psycopg.Connection[Any], staged: Staged, batch_id: int, correction_days: int | None) -> Merged:
-    """Merge inside the load's transaction, under the feed's lock.
+def merge(
+    conn: psycopg.Connection[Any],
+    staged: Staged,
+    batch_id: int,
+    correction_days: int | None,
+    removal: Removal | None = None,
+) -> Merged:
+    """Merge inside the load's transaction, under the feed's lock; then remove what the rows say is gone.
 
     `correction_days` tells how far either side of its new date the old copy of a trade is looked for; None: everywhere.
     Raises Overtaken when a writer that takes no lock of ours came in between, Contradicted when the table holds a row of
@@ -45,7 +52,13 @@ def merge(conn: psycopg.Connection[Any], staged: Staged, batch_id: int, correcti
     """
     if not staged.rows_kept:
         return Merged()
-    return _Merge(conn, staged, batch_id, correction_days).run()
+    if removal:
+        removal.note_covered()
+    merged = _Merge(conn, staged, batch_id, correction_days).run()
+    if removal:
+        merged.removed, months = removal.remove()
+        merged.months = tuple(sorted({*merged.months, *months}))
+    return merged
 
 
 class _Merge:

@@ -23,6 +23,7 @@ from dpm_assets.loads.merging import Contradicted, Merged, Overtaken, merge
 from dpm_assets.loads.old_copies import remove_old_copies
 from dpm_assets.loads.options import Options
 from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, Rejects
+from dpm_assets.loads.removing import removal_of
 from dpm_assets.loads.result import LoadResult
 from dpm_assets.loads.staging import Stage, Staged, discard_stage
 
@@ -153,7 +154,26 @@ class Writing:
         return ledger.already_loaded(self.conn, self.entry.source, self.entry.feed)
 
     def _merge(self, staged: Staged) -> Merged:
-        return merge(self.conn, staged, self.entry.batch_id, self.options.correction_days)
+        removal = removal_of(self.conn, self.feed, self.entry.batch_id, self.options)
+        return merge(
+            self.conn,
+            staged,
+            self.entry.batch_id,
+            self.options.correction_days,
+            None if self._why_nothing_removed() else removal,
+        )
+
+    def _why_nothing_removed(self) -> str:
+        """What the ledger says when the file could have removed rows and must not."""
+        if not (self.options.replace_days or self.feed.complete):
+            return ""
+        if self.options.retry:
+            return "nothing was removed: rejects that are loaded after all say nothing of other rows"
+        if self.rejects.count:
+            return "nothing was removed: what seems to be missing may be among the rejected rows"
+        if not self.rows_read:
+            return "nothing was removed: a file without rows is taken for an export that failed"
+        return ""
 
     def _write(self, merged: Merged, way: str, transactions: Iterable[int] = ()) -> LoadResult:
         result = LoadResult(
@@ -170,7 +190,7 @@ class Writing:
             rows_written=merged.written,
             months=list(merged.months),
             rejects=[(reject.line, reject.reason) for reject in self.rejects.first],
-            message=self.entry.remarks,
+            message="; ".join(filter(None, [self.entry.remarks, self._why_nothing_removed()])),
             path_taken=way,
             options=self.options.named,
             source=self.entry.source,
