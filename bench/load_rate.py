@@ -1,10 +1,11 @@
-"""How fast a file of new trades is loaded, against a plain COPY of the same file into the same indexed table.
+"""How fast loads are, against a plain COPY of the same file into the same indexed table.
 
-    python bench/load_rate.py [--trades 1000000] [--rounds 3] [--url postgresql://... of a server to make databases on]
+    python bench/load_rate.py [--trades 1000000] [--around 6000000] [--rounds 3] [--url postgresql://...]
 
-Each round uses a fresh database with the month's leaf there and its indexes empty, and does, in turn: a plain COPY with
-the key log's triggers off (what PostgreSQL itself can reach), a plain COPY with them on, and a load: hash, parsing,
-validation, staging, merge, ledger, BRIN summaries. It prints the medians and the ratios, and the loader's peak memory.
+`--around` puts that many trades into the months before and after (0: none). Each round uses fresh databases and does every
+line of the table in turn, so that a slow minute of the machine slows all of them; medians of the rounds are printed, as
+ratios of the rows per second of the plain COPY, which runs with the key log's triggers off: what PostgreSQL itself can
+reach. A load is everything: hash, parsing, validation, old copies, keys, ledger, BRIN summaries.
 """
 
 import argparse
@@ -14,126 +15,169 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
+import pyarrow.csv
+import pyarrow.parquet
 from psycopg import sql
+from scratch import fresh_database, server_url
 
 from dpm_assets.calendar import parse_month
-from dpm_assets.database import run_file
 from dpm_assets.samples import write_sample
-from dpm_assets.server import EmbeddedServer
-from dpm_assets.settings import sql_dir
 
-LOADER = """
-import json, resource, sys
-from pathlib import Path
-from dpm_assets.database import Database
-from dpm_assets.loads.load import load_file
-def peak():  # kilobytes; ru_maxrss would count the memory of the process that started this one
-    status = Path("/proc/self/status")
-    if status.exists():
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-with Database(sys.argv[1]) as db:
-    results = [load_file(db, Path(path)) for path in sys.argv[2:]]
-    again = [load_file(db, Path(path)) for path in sys.argv[2:]]
-print(json.dumps({
-    "rows": sum(result.rows_inserted for result in results),
-    "seconds": sum(result.seconds for result in results),
-    "again": sum(result.seconds for result in again),
-    "megabytes": peak() / 1024,
-}))
-"""
+MONTH = "2024-03-01"
+AROUND = ("2024-02", "2024-04")
+COPY_ROWS = 10_000
+SINGLE_ROWS = 5_000
 
 
-@contextmanager
-def server_url(given: str | None) -> Iterator[str]:
-    if given:
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder:
-        Path(folder).chmod(0o755)  # as root, the server runs as a lesser user who has to get in
-        server = EmbeddedServer(Path(folder))
-        server.start()
-        try:
-            yield server.url("postgres")
-        finally:
-            server.stop()
+def sample(folder: Path, trades: int, month: str, seed: int) -> Path:
+    write_sample(folder, trades=trades, months=1, start=parse_month(month), seed=seed)
+    (path,) = (folder / "trades").glob("*.csv")
+    return path
 
 
-@contextmanager
-def fresh_database(server: str) -> Iterator[str]:
-    name = f"dpm_bench_{time.monotonic_ns()}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        url = f"{server.rsplit('/', 1)[0]}/{name}"
-        with psycopg.connect(url, autocommit=True) as conn:
-            run_file(conn, sql_dir() / "schema.sql")
-        yield url
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+def other_forms(path: Path) -> dict[str, Path]:
+    """The same trades as Parquet, as JSON lines, and with one row in ten at fault."""
+    forms = {name: path.with_name(f"trades.{name}") for name in ("parquet", "jsonl")} | {
+        "bad": path.with_name("bad.csv")
+    }
+    table = pyarrow.csv.read_csv(path)
+    pyarrow.parquet.write_table(table, forms["parquet"])
+    names = [first + "".join(map(str.capitalize, rest)) for first, *rest in (n.split("_") for n in table.column_names)]
+    with forms["jsonl"].open("w") as file:
+        for batch in table.rename_columns(names).to_batches(50_000):
+            file.writelines(json.dumps(row, default=str) + "\n" for row in batch.to_pylist())
+    with path.open() as good, forms["bad"].open("w") as bad:
+        for number, line in enumerate(good):
+            bad.write(line.replace(",buy,", ",hold,").replace(",sell,", ",hold,") if number % 10 == 1 else line)
+    return forms
 
 
-def plain_copy(server: str, files: list[Path], triggers: bool) -> float:
-    """Seconds of a COPY of the files into the parent table, whose leaves are there."""
-    with fresh_database(server) as url, psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("select prop_trading_model.ensure_trade_months(array['2024-01-01'::date])")
-        if not triggers:
-            conn.execute("alter table prop_trading_model.raw_trades_closed disable trigger user")
-        conn.execute("checkpoint")
+def pieces(path: Path, rows: int | None = None) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.readline()
+        if rows:
+            yield b"".join(file.readline() for _ in range(rows))
+        while not rows and (piece := file.read(1024 * 1024)):
+            yield piece
+
+
+def copy_in(conn: psycopg.Connection[Any], path: Path, rows: int | None = None) -> float:
+    """Seconds of a COPY of the file, or of its first rows, into the parent table."""
+    with path.open() as file:
+        columns = sql.SQL(", ").join(map(sql.Identifier, file.readline().strip().split(",")))
+    command = sql.SQL("copy prop_trading_model.raw_trades_closed ({}) from stdin csv").format(columns)
+    begun = time.monotonic()
+    with conn.cursor().copy(command) as copy:
+        for piece in pieces(path, rows):
+            copy.write(piece)
+    return time.monotonic() - begun
+
+
+def prepared(url: str, stack: ExitStack, triggers: bool) -> psycopg.Connection[Any]:
+    conn = stack.enter_context(psycopg.connect(url, autocommit=True))
+    conn.execute("select prop_trading_model.ensure_trade_months(array[%s::date])", [MONTH])
+    if not triggers:
+        conn.execute("alter table prop_trading_model.raw_trades_closed disable trigger user")
+    conn.execute("checkpoint")
+    return conn
+
+
+def plain_copy(server: str, path: Path, triggers: bool) -> dict[str, float]:
+    """Seconds of a whole COPY; then, in the month that it filled, of one of 10,000 rows and of one row's INSERT."""
+    with ExitStack() as stack:
+        conn = prepared(stack.enter_context(fresh_database(server)), stack, triggers)
+        seconds = {"copy": copy_in(conn, path)}
+        conn.execute("delete from prop_trading_model.raw_trades_closed where trade_date < %s::date + 2", [MONTH])
+        seconds["copy of 10,000"] = copy_in(conn, path, COPY_ROWS)
+        conn.execute("create procedure insert_singly(rows integer) language plpgsql as $$ begin for n in 1 .. rows loop"
+                     " insert into prop_trading_model.raw_trades_closed (trade_id, account_id, login, trade_date)"
+                     f" values ('single' || n, 'a' || n % 100, 'l', '{MONTH}'); end loop; end $$".encode())  # fmt: skip
         begun = time.monotonic()
-        with conn.transaction():
-            for path in files:
-                with path.open("rb") as file:
-                    columns = sql.SQL(", ").join(
-                        sql.Identifier(name) for name in file.readline().decode().strip().split(",")
-                    )
-                    command = sql.SQL("copy prop_trading_model.raw_trades_closed ({}) from stdin csv").format(columns)
-                    with conn.cursor().copy(command) as copy:
-                        while piece := file.read(1024 * 1024):
-                            copy.write(piece)
-        return time.monotonic() - begun
+        conn.execute("call insert_singly(%s)", [SINGLE_ROWS])
+        seconds["insert"] = (time.monotonic() - begun) / SINGLE_ROWS
+        return seconds
 
 
-def load(server: str, files: list[Path]) -> dict[str, float]:
-    with fresh_database(server) as url:
-        with psycopg.connect(url, autocommit=True) as conn:
-            conn.execute("select prop_trading_model.ensure_trade_months(array['2024-01-01'::date])")
-            conn.execute("checkpoint")
-        command = [sys.executable, "-c", LOADER, url, *map(str, files)]
-        answer: dict[str, float] = json.loads(
-            subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        )
-        return answer
+def load(server: str, path: Path, template: str | None = None, *, month_there: bool = True, **options: Any) -> Any:
+    with ExitStack() as stack:
+        url = stack.enter_context(fresh_database(server, template))
+        if month_there:
+            prepared(url, stack, triggers=True)
+        return run_loader(url, path, **options)
+
+
+def run_loader(url: str, *paths: Path, **options: Any) -> Any:
+    command = [sys.executable, str(Path(__file__).with_name("loader.py")), url, json.dumps(options), *map(str, paths)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def measure(server: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    path = sample(folder / "month", given.trades, MONTH[:7], seed=1)
+    forms = other_forms(path)
+    plain, logged, loads = [], [], defaultdict(list)
+    with ExitStack() as stack:
+        around = None
+        if given.around:
+            around = stack.enter_context(fresh_database(server))
+            run_loader(around, *(sample(folder / m, given.around // 2, m, seed=n) for n, m in enumerate(AROUND, 2)))
+            with psycopg.connect(around, autocommit=True) as conn:
+                conn.execute("vacuum (analyze) prop_trading_model.raw_trades_closed")
+        for _ in range(given.rounds):
+            plain.append(plain_copy(server, path, triggers=False))
+            logged.append(plain_copy(server, path, triggers=True))
+            loads["CSV into an existing month"].append(load(server, path))
+            loads["CSV into a month that is not there yet"].append(load(server, path, month_there=False))
+            if around:
+                loads[f"CSV, {given.around:,} trades around"].append(load(server, path, around))
+                loads[f"CSV --full-history, {given.around:,} trades around"].append(
+                    load(server, path, around, full_history=True)
+                )
+            loads["Parquet"].append(load(server, forms["parquet"]))
+            loads["JSON lines"].append(load(server, forms["jsonl"]))
+            loads["one row in ten bad"].append(load(server, forms["bad"], max_rejects="20%"))
+    return summary(given.trades, plain, logged, loads)
+
+
+def summary(
+    trades: int, plain: list[dict[str, float]], logged: list[dict[str, float]], loads: dict[str, list[Any]]
+) -> dict[str, Any]:
+    def median(measured: list[Any], what: str) -> float:
+        return statistics.median(each[what] for each in measured)
+
+    copy = median(plain, "copy")
+    return {
+        "trades": trades,
+        "plain_copy_rows_per_second": round(trades / copy),
+        "loads_to_plain_copy": {name: round(copy / median(each, "seconds"), 2) for name, each in loads.items()},
+        "ways": {name: each[0]["way"] for name, each in loads.items()},
+        "offered_again_seconds": round(max(median(each, "again") for each in loads.values()), 2),
+        "loader_peak_megabytes": {name: round(max(e["bytes"] for e in each) / 2**20) for name, each in loads.items()},
+        "triggers": {
+            "copy_slower_percent": round(100 * (median(logged, "copy") / copy - 1)),
+            "copy_of_10000_slower_percent": round(
+                100 * (median(logged, "copy of 10,000") / median(plain, "copy of 10,000") - 1)
+            ),
+            "insert_microseconds_more": round(1e6 * (median(logged, "insert") - median(plain, "insert")), 1),
+        },
+    }
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--trades", type=int, default=1_000_000)
+    arguments.add_argument("--around", type=int, default=6_000_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--url", help="a superuser's URL of a database on a server to make scratch databases on")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder, server_url(given.url) as server:
-        write_sample(Path(folder) / "sample", trades=given.trades, months=1, start=parse_month("2024-01"), seed=1)
-        files = sorted((Path(folder) / "sample" / "trades").glob("*.csv"))
-        bare, logged, loads = [], [], []
-        for _ in range(given.rounds):
-            bare.append(plain_copy(server, files, triggers=False))
-            logged.append(plain_copy(server, files, triggers=True))
-            loads.append(load(server, files))
-    copy = given.trades / statistics.median(bare)
-    sys.stdout.write(json.dumps({
-        "trades": given.trades,
-        "files": len(files),
-        "plain_copy_rows_per_second": round(copy),
-        "copy_with_key_log_rows_per_second": round(given.trades / statistics.median(logged)),
-        "load_rows_per_second": round(given.trades / statistics.median(each["seconds"] for each in loads)),
-        "load_to_plain_copy": round(given.trades / statistics.median(each["seconds"] for each in loads) / copy, 3),
-        "offered_again_seconds": round(statistics.median(each["again"] for each in loads), 3),
-        "loader_peak_megabytes": round(max(each["megabytes"] for each in loads)),
-    }, indent=2) + "\n")  # fmt: skip
+        sys.stdout.write(json.dumps(measure(server, Path(folder), given), indent=2) + "\n")
 
 
 if __name__ == "__main__":

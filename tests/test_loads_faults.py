@@ -126,7 +126,10 @@ def test_a_cut_connection_is_said_in_a_sentence_and_leaves_nothing(
 
     def cut(done: int, total: int) -> None:
         with psycopg.connect(database_url, autocommit=True) as other:
-            other.execute("select pg_terminate_backend(pid) from pg_stat_progress_copy")
+            other.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and xact_start is not null and pid <> pg_backend_pid()"
+            )
 
     with pytest.raises(
         DpmError, match=r"the server stopped the load .* Nothing is half-loaded\. Check the server"

@@ -25,8 +25,8 @@ from dpm_assets.loads.source import Source
 
 # The first chunk is small: the server waits for it, and what it holds tells how the file is best loaded.
 FIRST_ROWS = 16_000
-ROWS = 100_000
-BYTES = 24 * 1024 * 1024
+ROWS = 50_000
+BYTES = 12 * 1024 * 1024
 
 
 @dataclass
