@@ -16,7 +16,7 @@ pytestmark = pytest.mark.sql
 @pytest.fixture(params=["staged", "direct", "direct at first"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How rows go in: staged and merged, as those of small files; straight into the table where they seem to be new; and
-    that until a chunk turns out to hold known rows. What comes of it is the same."""
+    that until one turns out to be known. What comes of it is the same."""
     if request.param != "staged":
         monkeypatch.setattr(chunks, "FIRST_ROWS", 1)
     if request.param == "direct at first":

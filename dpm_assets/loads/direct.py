@@ -20,9 +20,6 @@ from dpm_assets.loads.feeds import Column, Feed
 from dpm_assets.loads.leaves import MonthTargets
 from dpm_assets.loads.staging import PIECE
 
-# Each subtransaction adds to what other sessions have to look through as long as the load runs; up to 64 are cheap.
-_MOST_SAVEPOINTS = 48
-
 _PROBED = 500  # rows of the first chunk
 
 
@@ -37,49 +34,20 @@ class DirectCopy:
     targets: MonthTargets
     rows: int = 0
     days: set[date] = field(default_factory=set)
-    transactions: list[int] = field(default_factory=list)  # the savepoints' own, beside the transaction's
 
     def __post_init__(self) -> None:
-        self.conn.execute("create temporary table load_savepoints (savepoint integer) on commit drop")
         # Rows of this transaction have higher ids: a lower bound for finding them again.
-        (self.first_id,) = self._row("select nextval('prop_trading_model.raw_trades_closed_id_seq')")
-        (self._transaction,) = self._row("select pg_current_xact_id()::text::bigint")
+        row = self.conn.execute("select nextval('prop_trading_model.raw_trades_closed_id_seq')").fetchone()
+        self.first_id = row[0] if row else 0
 
     @property
     def months(self) -> set[date]:
         return {month_of(day) for day in self.days}
 
-    def _row(self, query: str) -> tuple[Any, ...]:
-        row: tuple[Any, ...] | None = self.conn.execute(query.encode()).fetchone()
-        assert row is not None
-        return row
-
-    def take(self, chunk: Chunk) -> bool:
-        """False, and nothing of the chunk is there, when the table holds one of its keys at the same date.
-
-        Past the first 48 chunks UniqueViolation is raised instead.
-        """
+    def take(self, chunk: Chunk) -> None:
+        """Raises UniqueViolation when the table, or the file itself before, holds one of its keys at the same date."""
         if not len(chunk.lines):
-            return True
-        if len(self.transactions) >= _MOST_SAVEPOINTS:
-            self._copy(chunk)
-            return True
-        try:
-            with self.conn.transaction():
-                self._copy(chunk)
-                transaction = self._savepoint()
-        except psycopg.errors.UniqueViolation:
-            return False
-        self.transactions.append(transaction)
-        return True
-
-    def _savepoint(self) -> int:
-        """The number of the subtransaction, which is what its rows bear as xmin, with the epoch of the transaction's."""
-        (xmin,) = self._row("insert into pg_temp.load_savepoints values (1) returning xmin::text::bigint")
-        number: int = self._transaction - self._transaction % 2**32 + xmin
-        return number if number >= self._transaction else number + 2**32
-
-    def _copy(self, chunk: Chunk) -> None:
+            return
         batch = text(str(self.batch_id))
         names = sql.SQL(", ").join(sql.Identifier(name) for name in (*(c.name for c in self.columns), "load_batch_id"))
         assert self.feed.dated_by

@@ -1,6 +1,5 @@
 """The ledger of loads: what was loaded before, and the row that is committed together with what it counts."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,26 +59,22 @@ def already_loaded(conn: psycopg.Connection[Any], source: Source, feed: str) -> 
     return LoadResult(batch_id, source.name, feed, "already loaded", message=message, source=source)
 
 
-def write(
-    conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejects: Rejects, transactions: Iterable[int] = ()
-) -> None:
+def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejects: Rejects) -> None:
     """The ledger's row, and the rejects: all of a load, the first 1,000 of a refused file.
 
-    `transactions` are the subtransactions that wrote rows beside the transaction itself. Of a retry,
-    the rejects stay with the batch that they are of. Raises what `settle_rejects` raises.
+    Of a retry, the rejects stay with the batch that they are of. Raises what `settle_rejects` raises.
     """
     conn.execute(
         """
         insert into prop_trading_model.load_batches (
             batch_id, file, sha256, feed, bytes, rows_read, rows_inserted, rows_updated, rows_duplicate, rows_rejected,
             rows_removed, rows_written, months, seconds, status, started_at, message, path_taken, options, format, header,
-            retry_of, transactions
+            retry_of
         ) values (
             %(batch_id)s, %(file)s, %(sha256)s, %(feed)s, %(bytes)s, %(rows_read)s, %(rows_inserted)s, %(rows_updated)s,
             %(rows_duplicate)s, %(rows_rejected)s, %(rows_removed)s, %(rows_written)s, %(months)s::date[],
             extract(epoch from clock_timestamp() - %(started_at)s), %(status)s, %(started_at)s, %(message)s,
-            %(path_taken)s, %(options)s::text[], %(format)s, %(header)s, %(retry_of)s,
-            pg_current_xact_id() || %(transactions)s::text[]::xid8[]
+            %(path_taken)s, %(options)s::text[], %(format)s, %(header)s, %(retry_of)s
         )
         """,
         {
@@ -93,7 +88,6 @@ def write(
             "header": entry.header.text,
             "file": entry.retry.name if entry.retry else result.file,
             "retry_of": entry.retry.batch_id if entry.retry else None,
-            "transactions": [str(number) for number in transactions],
         },
     )
     if entry.retry:

@@ -84,7 +84,8 @@ def _load(db: Database, conn: psycopg.Connection[Any], entry: ledger.Entry, opti
                 way = writing.directly if writing.promises_well(first) else writing.carefully
                 return way(itertools.chain([first], chunks))
     except TRY_AGAIN:
-        pass
+        if earlier := ledger.already_loaded(conn, entry.source, entry.feed):
+            return earlier
     with Rejects(entry.batch_id) as rejects:
         writing = Writing(db, conn, entry, options, rejects, columns=sieve.judge.columns)
         with open_chunks(entry.source, sieve, {}) as chunks:

@@ -22,11 +22,6 @@ class Overtaken(Exception):
     """Another writer changed the same rows in between: the transaction has to be done again."""
 
 
-class Contradicted(Exception):
-    """The file holds a trade twice, and its first row is in the table already: only when all rows are staged is it known
-    which of them is the later one."""
-
-
 @dataclass
 class Merged:
     inserted: int = 0
@@ -47,8 +42,7 @@ def merge(
     """Merge inside the load's transaction, under the feed's lock; then remove what the rows say is gone.
 
     `correction_days` tells how far either side of its new date the old copy of a trade is looked for; None: everywhere.
-    Raises Overtaken when a writer that takes no lock of ours came in between, Contradicted when the table holds a row of
-    this very batch for a staged one.
+    Raises Overtaken when a writer that takes no lock of ours came in between.
     """
     if not staged.rows_kept:
         return Merged()
@@ -167,7 +161,7 @@ class _Merge:
         self._execute(
             """
             create temporary table load_existing (
-                file_row bigint, place integer, dated date, kind text, before jsonb, own boolean
+                file_row bigint, place integer, dated date, kind text, before jsonb
             ) on commit drop
             """
         )
@@ -178,8 +172,7 @@ class _Merge:
                 row_number() over (partition by s.{file_row} order by {here} desc, {date_of_r} desc),
                 {date_of_r},
                 case when {here} then 'corrected' else 'moved' end,
-                case when {here} and {same} then null else to_jsonb(r) end,
-                r.load_batch_id is not distinct from %(batch_id)s
+                case when {here} and {same} then null else to_jsonb(r) end
             from {stage} as s join {table} as r on {same_identity}
             where {window}
             """,
@@ -190,9 +183,6 @@ class _Merge:
             window=self.sql.window,
         ).rowcount
         if found:
-            (own,) = self._row("select exists (select from {existing} where own)")
-            if own:
-                raise Contradicted
             self._execute("analyze {existing}")
         return found > 0
 

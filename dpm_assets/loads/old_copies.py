@@ -12,7 +12,11 @@ from psycopg import sql
 
 from dpm_assets.database import SCHEMA
 from dpm_assets.loads.direct import DirectCopy
-from dpm_assets.loads.merging import Contradicted, Overtaken
+from dpm_assets.loads.merging import Overtaken
+
+
+class Contradicted(Exception):
+    """The file holds a trade at two dates: only the careful path tells which row of it is the later one."""
 
 
 @dataclass
@@ -38,13 +42,10 @@ def remove_old_copies(conn: psycopg.Connection[Any], direct: DirectCopy, correct
         "last_day": max(direct.days),
         "days": correction_days,
     }
-    # The planner knows nothing of rows that are not yet committed. Taking them for few, it would look them up one by one,
-    # or merge on the account alone.
+    # Taking the rows that are not yet committed for few, the planner would look them up one by one.
     conn.execute("set local enable_nestloop = off")
-    conn.execute("set local enable_mergejoin = off")
     found = conn.execute(_statement(_FIND, everywhere=correction_days is None), parameters).rowcount
     conn.execute("set local enable_nestloop to default")
-    conn.execute("set local enable_mergejoin to default")
     if not found:
         return Moved()
     conn.execute("analyze pg_temp.load_old_copies")

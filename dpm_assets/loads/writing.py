@@ -1,7 +1,7 @@
 """The one transaction in which a file's rows, its rejects and its row in the ledger are written, in two ways.
 
-Directly: chunks are copied into the table as they come; when a chunk turns out to hold a row that the table has already,
-it and those after it are staged and merged. Carefully: everything is staged, and merged when the whole file has been read.
+Directly: chunks are copied into the table as they come. Carefully: everything is staged, and merged when the whole file has
+been read; so a file goes in that holds rows that the table has already.
 """
 
 import time
@@ -19,8 +19,8 @@ from dpm_assets.loads.chunks import Chunk
 from dpm_assets.loads.direct import DirectCopy, knows
 from dpm_assets.loads.feeds import Column
 from dpm_assets.loads.leaves import MonthTargets, ensure_leaves
-from dpm_assets.loads.merging import Contradicted, Merged, Overtaken, merge
-from dpm_assets.loads.old_copies import remove_old_copies
+from dpm_assets.loads.merging import Merged, Overtaken, merge
+from dpm_assets.loads.old_copies import Contradicted, remove_old_copies
 from dpm_assets.loads.options import Options
 from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, Rejects
 from dpm_assets.loads.removing import removal_of
@@ -109,31 +109,21 @@ class Writing:
             direct = DirectCopy(
                 self.conn, self.feed, self.columns, self.entry.batch_id, MonthTargets(self.db, self.conn, self.feed)
             )
-            stage: Stage | None = None
             for chunk in self._counted(chunks):
-                if stage is None and direct.take(chunk):
-                    continue
-                if stage is None:
-                    if result := ledger.already_loaded(self.conn, self.entry.source, self.entry.feed):
-                        raise psycopg.Rollback(transaction)
-                    stage = Stage(self.conn, self.feed, self.columns)
-                stage.take(chunk)
+                direct.take(chunk)
             self.entry.source.check_unchanged()
             if self.options.limit.exceeded(self.rejects.count, self.rows_read):
                 raise psycopg.Rollback(transaction)
-            if stage:
-                with self.db.connection("dpm_loader") as other:
-                    ensure_leaves(other, self.feed, stage.staged.days)
             if result := self._earlier():
                 raise psycopg.Rollback(transaction)
-            merged = self._merge(stage.staged) if stage else Merged()
             moved = remove_old_copies(self.conn, direct, self.options.correction_days)
-            merged.inserted += direct.rows - moved.rows
-            merged.updated += moved.rows
-            merged.written += direct.rows
-            merged.months = tuple(sorted({*merged.months, *direct.months, *moved.months}))
-            way = "direct, then merged" if stage else "direct"
-            result = self._write(merged, way, direct.transactions)
+            merged = Merged(
+                inserted=direct.rows - moved.rows,
+                updated=moved.rows,
+                written=direct.rows,
+                months=tuple(sorted({*direct.months, *moved.months})),
+            )
+            result = self._write(merged, "direct")
         return result or self._refuse()
 
     def _counted(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -147,6 +137,9 @@ class Writing:
     def _begin(self) -> None:
         self.conn.execute("set transaction isolation level read committed")
         self.conn.execute("set local work_mem = '64MB'")
+        # Of rows that are not yet committed the planner knows nothing; it would merge them by the account alone, and go
+        # through all pairs of an account's trades.
+        self.conn.execute("set local enable_mergejoin = off")
 
     def _earlier(self) -> LoadResult | None:
         """Under the feed's lock, which is held from here until the transaction ends: was the file loaded meanwhile?"""
@@ -175,7 +168,7 @@ class Writing:
             return "nothing was removed: a file without rows is taken for an export that failed"
         return ""
 
-    def _write(self, merged: Merged, way: str, transactions: Iterable[int] = ()) -> LoadResult:
+    def _write(self, merged: Merged, way: str) -> LoadResult:
         result = LoadResult(
             batch_id=self.entry.batch_id,
             file=self.entry.source.name,
@@ -195,7 +188,7 @@ class Writing:
             options=self.options.named,
             source=self.entry.source,
         )
-        ledger.write(self.conn, self.entry, result, self.rejects, transactions)
+        ledger.write(self.conn, self.entry, result, self.rejects)
         return result
 
     def _refuse(self) -> LoadResult:
