@@ -53,8 +53,8 @@ def tick_and_run(instance: dg.DagsterInstance) -> tuple[dg.RunRequest, dg.Execut
 
 
 def events(instance: dg.DagsterInstance, table: str) -> dict[str | None, dict[str, Any]]:
-    """What the asset's materializations say, by partition."""
-    found = instance.fetch_materializations(dg.AssetKey(table), limit=50).records
+    """What the asset's newest materializations say, by partition."""
+    found = reversed(instance.fetch_materializations(dg.AssetKey(table), limit=50).records)
     made = [record.asset_materialization for record in found]
     return {m.partition: {name: given.value for name, given in m.metadata.items()} for m in made if m}
 
@@ -120,3 +120,23 @@ def test_a_file_in_full_history_is_loaded_that_way(landing: Path, db: Database, 
     tick_and_run(instance)
     assert value(db, "select count(*) from raw_trades_closed") == 1
     assert (landing / "trades" / "full-history" / "done" / "two.csv").exists()
+
+
+def test_a_file_in_replace_days_busts_what_it_lacks(landing: Path, db: Database, instance: dg.DagsterInstance) -> None:
+    write(folder(landing, "trades") / "one.csv", trade("T1"), trade("T2"))
+    tick_and_run(instance)
+    write(folder(landing, "trades", "replace-days") / "two.csv", trade("T1"))
+    tick_and_run(instance)
+    assert value(db, "select string_agg(trade_id, ',') from raw_trades_closed") == "T1"
+    assert events(instance, "raw_trades_closed")["2025-03-01"]["rows_removed"] == 1
+
+
+def test_a_file_in_complete_closes_the_positions_of_all_accounts_that_it_lacks(
+    landing: Path, db: Database, instance: dg.DagsterInstance
+) -> None:
+    first, second = ROWS["open_trades"]
+    write_rows(folder(landing, "open_trades") / "one.csv", [first, second | {"account_id": "A2"}])
+    tick_and_run(instance)
+    write_rows(folder(landing, "open_trades", "complete") / "two.csv", [first | {"current_price": "1.2"}])
+    tick_and_run(instance)
+    assert value(db, "select string_agg(account_id, ',') from raw_trades_open") == "A1"

@@ -14,7 +14,6 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.loads import writing
 from dpm_assets.loads.faults import FileMissing, FileRefused
 from dpm_assets.loads.load import LoadResult, load_file
 from tests.trade_rows import many, rows, trade, value, wait_for, write
@@ -138,33 +137,6 @@ def test_a_cut_connection_is_said_in_a_sentence_and_leaves_nothing(
     assert not isinstance(cut_off.value, FileRefused)
     assert value(db, "select count(*) from raw_trades_closed") == 0
     assert load_file(db, path).status == "loaded"
-
-
-def test_a_full_disk_of_the_server_is_said_in_a_sentence(
-    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def disk_full(*_: object) -> None:
-        raise psycopg.errors.DiskFull("could not extend file: No space left on device")
-
-    monkeypatch.setattr(writing, "merge", disk_full)
-    path = write(tmp_path / "one.csv", trade("T1"))
-    with pytest.raises(DpmError, match=r"one\.csv: the server's disk is full .* Nothing was loaded\. Free space"):
-        load_file(db, path)
-    monkeypatch.undo()
-    assert load_file(db, path).status == "loaded"
-
-
-def test_a_full_disk_of_this_machine_is_said_in_a_sentence(
-    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_space(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("tempfile.SpooledTemporaryFile.writelines", no_space)
-    with pytest.raises(
-        DpmError, match=r"could not be set aside in .*: No space left on device\. Nothing was loaded\. Free space there"
-    ):
-        load_file(db, write(tmp_path / "one.csv", trade("T1", lots="0")))
 
 
 def test_a_file_that_grows_while_it_is_loaded_is_refused(db: Database, tmp_path: Path) -> None:

@@ -271,3 +271,51 @@ def test_loads_after_an_undo_work_as_before(db: Database, tmp_path: Path) -> Non
     undo_load(db, first.batch_id)
     again = load_file(db, write(tmp_path / "two.csv", trade("T1", profit="3")))
     assert (again.rows_inserted, again.rows_updated) == (1, 0)
+
+
+@pytest.mark.parametrize("months", ["that hold trades", "that are empty"])
+def test_a_batch_that_went_straight_into_its_months_is_taken_back(db: Database, tmp_path: Path, months: str) -> None:
+    if months == "that hold trades":
+        load_file(db, write(tmp_path / "old.csv", trade("T0", "2025-02-20", account_id="A0"), trade("other")))
+    before = everything(db)
+    result = load_file(db, many(tmp_path / "one.csv", 60_000))
+    assert result.path_taken != "merged"
+    undone = undo_load(db, result.batch_id)
+    assert (undone.rows_gone, undone.rows_returned) == (60_000, int(months == "that hold trades"))
+    assert everything(db) == before
+
+
+def test_a_changed_row_of_a_batch_that_went_straight_in_is_noticed(
+    db: Database, database_url: str, tmp_path: Path
+) -> None:
+    result = load_file(db, many(tmp_path / "one.csv", 60_000))
+    write_as_somebody_else(database_url, "update raw_trades_closed set profit = 8 where trade_id in ('T7', 'T59999')")
+    with pytest.raises(UndoRefused, match=r"Batch 1 stays: 2 of its rows were changed since"):
+        undo_load(db, result.batch_id)
+
+
+def test_trades_that_were_busted_return_unless_a_later_batch_brought_them_back(db: Database, tmp_path: Path) -> None:
+    load_file(db, write(tmp_path / "one.csv", trade("T1"), trade("T2"), trade("T3", "2025-03-04")))
+    before = everything(db)
+    path = write(tmp_path / "two.csv", trade("T1", profit="7"))
+    second = load_file(db, path, replace_days=True)
+    assert second.rows_removed == 1
+    undo_load(db, second.batch_id)
+    assert everything(db) == before
+    again = load_file(db, path, replace_days=True)
+    third = load_file(db, write(tmp_path / "three.csv", trade("T2", profit="5")))
+    with pytest.raises(
+        UndoRefused,
+        match=rf"batch {third.batch_id} \(.*\) has since changed 1 key of it, for example account_id A1, trade_id T2",
+    ):
+        undo_load(db, again.batch_id)
+
+
+def test_positions_that_a_snapshot_closed_return(db: Database, tmp_path: Path) -> None:
+    first, second = ROWS["open_trades"]
+    load_file(db, write_rows(tmp_path / "one.csv", [first, second, first | {"account_id": "A2"}]))
+    before = everything(db, "raw_trades_open")
+    closing = load_file(db, write_rows(tmp_path / "two.csv", [first | {"current_price": "1.2"}]), complete=True)
+    assert closing.rows_removed == 2
+    assert undo_load(db, closing.batch_id).rows_returned == 3
+    assert everything(db, "raw_trades_open") == before
