@@ -54,6 +54,8 @@ def server_settings(
         "checkpoint_timeout": "15min",
         # Compressing page images (pglz is what every build has) costs a small refresh more than all the rest of it.
         "wal_compression": "off",
+        # Refreshing often leaves dead rows often; who refreshes from psql has only autovacuum to remove them.
+        "autovacuum_naptime": "10s",
         "random_page_cost": "1.1",
         "effective_io_concurrency": "100",
         "max_worker_processes": str(max(8, cores * 2)),

@@ -2,16 +2,16 @@
 -- Invariant: a recomputation is made beside the rollup and applied as differences, so that readers with an older snapshot
 -- keep their rows, and what does not differ is not written.
 
--- Makes the table `rebuilt` from a query. CREATE TABLE AS, because PostgreSQL then uses parallel workers; no temporary
--- table, because they could not read it. Whoever holds the refresh lock is alone with it.
+-- Makes the temporary table `rebuilt` from a query: CREATE TABLE AS, because PostgreSQL then uses parallel workers. An
+-- unlogged table could be read in parallel too, but a server that is killed meanwhile refuses its first start.
 create or replace function prop_trading_model.make_rebuilt(query text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set default_statistics_target = 10
 as $$
 begin
-    execute 'create unlogged table prop_trading_model.rebuilt as ' || query;
-    analyze prop_trading_model.rebuilt;
+    execute 'create temporary table rebuilt as ' || query;
+    analyze pg_temp.rebuilt;
 end
 $$;
 
@@ -39,18 +39,18 @@ begin
     where x.indrelid = rollup and x.indisprimary;
 
     execute format(
-        'delete from %s as r where %s and not exists (select from prop_trading_model.rebuilt as n where %s)',
+        'delete from %s as r where %s and not exists (select from pg_temp.rebuilt as n where %s)',
         rollup, condition, same_key
     );
     get diagnostics gone = row_count;
     execute format(
-        'insert into %1$s as o select n.* from prop_trading_model.rebuilt as n'
+        'insert into %1$s as o select n.* from pg_temp.rebuilt as n'
         ' left join (select * from %1$s as r where %2$s) as r on %3$s where r is distinct from n'
         ' on conflict (%4$s) do update set (%5$s) = row(%6$s)',
         rollup, condition, same_key, key_columns, all_columns, new_values
     );
     get diagnostics written = row_count;
-    drop table prop_trading_model.rebuilt;
+    drop table pg_temp.rebuilt;
     return gone + written;
 end
 $$;
@@ -60,6 +60,7 @@ $$;
 create or replace function prop_trading_model.rebuild_account_symbol_day(month date) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set work_mem = '128MB'
 as $$
 declare
     next_month date := month + interval '1 month';
@@ -70,32 +71,32 @@ begin
     perform prop_trading_model.make_rebuilt(prop_trading_model.account_symbol_day_query(format(
         'prop_trading_model.raw_trades_closed as t where t.trade_date >= %L and t.trade_date < %L', month, next_month
     )));
-    -- One pass over both, in parallel where PostgreSQL can.
+    -- One pass over both.
     execute format($statement$
-        create unlogged table prop_trading_model.rebuilt_differing as
+        create temporary table rebuilt_differing as
         select
             coalesce(n.account_id, r.account_id) as account_id, coalesce(n.trade_date, r.trade_date) as trade_date,
             coalesce(n.symbol_key, r.symbol_key) as symbol_key, n.account_id is null as gone
         from (
             select * from prop_trading_model.rollup_account_symbol_day where trade_date >= %L and trade_date < %L
         ) as r
-        full join prop_trading_model.rebuilt as n
+        full join pg_temp.rebuilt as n
             on n.account_id = r.account_id and n.trade_date = r.trade_date and n.symbol_key = r.symbol_key
         where r is distinct from n
         $statement$, month, next_month
     );
-    analyze prop_trading_model.rebuilt_differing;
+    analyze pg_temp.rebuilt_differing;
     insert into prop_trading_model.refresh_gone (account_id, trade_date, symbol_key)
-    select account_id, trade_date, symbol_key from prop_trading_model.rebuilt_differing where gone;
+    select account_id, trade_date, symbol_key from pg_temp.rebuilt_differing where gone;
     insert into prop_trading_model.refresh_rows
-    select n.* from prop_trading_model.rebuilt as n
-    join prop_trading_model.rebuilt_differing as d
+    select n.* from pg_temp.rebuilt as n
+    join pg_temp.rebuilt_differing as d
         on d.account_id = n.account_id and d.trade_date = n.trade_date and d.symbol_key = n.symbol_key;
     analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
     insert into prop_trading_model.refresh_keys (account_id, trade_date)
-    select distinct account_id, trade_date from prop_trading_model.rebuilt_differing;
+    select distinct account_id, trade_date from pg_temp.rebuilt_differing;
     analyze prop_trading_model.refresh_keys;
-    drop table prop_trading_model.rebuilt, prop_trading_model.rebuilt_differing;
+    drop table pg_temp.rebuilt, pg_temp.rebuilt_differing;
     return prop_trading_model.write_account_symbol_day();
 end
 $$;
