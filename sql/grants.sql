@@ -9,7 +9,8 @@ declare
     for_readers text[] := array[
         'utc_today()', 'as_of_date()', 'rate(numeric, numeric)', 'sample_stddev(bigint, numeric, numeric)',
         'quantile(numeric[], numeric)', 'pending_changes()', 'stale_views()', 'current_generations()',
-        'analyze_partitions(boolean)', 'leaf_bounds(oid)', 'recent_day()', 'trade_leaves()', 'changed_leaves()'
+        'analyze_partitions(boolean)', 'leaf_bounds(oid)', 'recent_day()', 'live_as_of_date()',
+        'trade_leaves()', 'changed_leaves()'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer)', 'create_yearly_partitions(integer)', 'ensure_trade_months(date[])',

@@ -24,6 +24,7 @@ set client_min_messages = warning;
 \ir functions/rollup_market.sql
 \ir functions/rollup_account.sql
 \ir functions/rollup_account_recent.sql
+\ir functions/live.sql
 \ir functions/refresh.sql
 \ir functions/rebuild.sql
 \ir functions/refresh_views.sql
@@ -35,6 +36,10 @@ set client_min_messages = warning;
 \ir views/mv_account_trading_patterns.sql
 \ir views/mv_market_regime_performance.sql
 \ir views/v_metrics_reconciliation.sql
+\ir views/pending.sql
+\ir views/live_market.sql
+\ir views/live_account.sql
+\ir views/live_views.sql
 \ir grants.sql
 select count(*) from prop_trading_model.create_monthly_partitions();
 select count(*) from prop_trading_model.create_yearly_partitions();

@@ -119,9 +119,14 @@ begin
         select account_id from prop_trading_model.rollup_account_month where month = wanted;
     end if;
     written := prop_trading_model.rebuild_account_symbol_day(wanted);
-    perform prop_trading_model.make_rebuilt(prop_trading_model.symbol_day_query(of_month));
+    perform prop_trading_model.make_rebuilt(prop_trading_model.symbol_days_query(
+        'prop_trading_model.rollup_account_symbol_day as r where ' || of_month
+    ));
     written := written + prop_trading_model.apply_rebuilt('prop_trading_model.rollup_symbol_day', of_month);
-    perform prop_trading_model.make_rebuilt(prop_trading_model.market_day_query(of_month));
+    perform prop_trading_model.make_rebuilt(prop_trading_model.market_day_query(
+        'prop_trading_model.rollup_account_symbol_day as r where ' || of_month,
+        'prop_trading_model.rollup_symbol_day as r where ' || of_month
+    ));
     written := written + prop_trading_model.apply_rebuilt('prop_trading_model.rollup_market_day', of_month);
     perform prop_trading_model.make_rebuilt(prop_trading_model.account_month_query(
         'prop_trading_model.rollup_account_symbol_day as r where ' || of_month

@@ -87,9 +87,51 @@ begin
 end
 $$;
 
--- The whole lives of the accounts of refresh_keys, from their months; returns the rows written or removed.
+-- How the rows of rollup_account_month become whole lives, without the login; `source` gives all months m of some accounts.
 -- Drawdown merges over months: the largest of the falls within a month, and of the falls from an earlier peak (0 at the
 -- start) to a month's lowest point.
+create or replace function prop_trading_model.account_life_query(source text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format($query$
+        select
+            account_id,
+            sum(trades)::bigint as trades, sum(wins)::bigint as wins, sum(losses)::bigint as losses,
+            sum(gross_profit) as gross_profit, sum(gross_loss) as gross_loss,
+            sum(net) as net, sum(net_squares) as net_squares, sum(active_days)::bigint as active_days,
+            max(greatest(largest_fall, start_peak - start_level - lowest)) as max_drawdown,
+            min(first_trade_date) as first_trade_date, max(last_trade_date) as last_trade_date
+        from (
+            select *, greatest(0, max(start_level + highest) over earlier) as start_peak
+            from (
+                select m.*, coalesce(sum(m.net) over earlier, 0) as start_level
+                from %s
+                window earlier as (
+                    partition by m.account_id order by m.month rows between unbounded preceding and 1 preceding
+                )
+            ) as levels
+            window earlier as (partition by account_id order by month rows between unbounded preceding and 1 preceding)
+        ) as peaks
+        group by account_id
+    $query$, source)
+$$;
+
+-- The login of the newest trade of a life l.
+create or replace function prop_trading_model.newest_login_query() returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select $query$
+        select t.login
+        from prop_trading_model.raw_trades_closed as t
+        where t.account_id = l.account_id and t.trade_date = l.last_trade_date
+        order by t.close_time desc nulls last, t.id desc, t.trade_id desc
+        limit 1
+    $query$
+$$;
+
+-- The whole lives of the accounts of refresh_keys, from their months; returns the rows written or removed.
 create or replace function prop_trading_model.refresh_account() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -98,48 +140,29 @@ declare
     gone bigint;
     written bigint;
 begin
-    with touched as materialized (
-        select distinct account_id from prop_trading_model.refresh_keys
-    ),
-    levels as (
-        select m.*, coalesce(sum(m.net) over earlier, 0) as start_level
-        from touched as t join prop_trading_model.rollup_account_month as m on m.account_id = t.account_id
-        window earlier as (partition by m.account_id order by m.month rows between unbounded preceding and 1 preceding)
-    ),
-    peaks as (
-        select *, greatest(0, max(start_level + highest) over earlier) as start_peak
-        from levels
-        window earlier as (partition by account_id order by month rows between unbounded preceding and 1 preceding)
-    ),
-    life as (
+    execute format($statement$
+        with touched as materialized (
+            select distinct account_id from prop_trading_model.refresh_keys
+        )
+        insert into prop_trading_model.rollup_account as r
         select
-            account_id,
-            sum(trades)::bigint as trades, sum(wins)::bigint as wins, sum(losses)::bigint as losses,
-            sum(gross_profit) as gross_profit, sum(gross_loss) as gross_loss,
-            sum(net) as net, sum(net_squares) as net_squares, sum(active_days)::bigint as active_days,
-            max(greatest(largest_fall, start_peak - start_level - lowest)) as max_drawdown,
-            min(first_trade_date) as first_trade_date, max(last_trade_date) as last_trade_date
-        from peaks
-        group by account_id
-    )
-    insert into prop_trading_model.rollup_account as r
-    select
-        l.account_id, n.login, l.trades, l.wins, l.losses, l.gross_profit, l.gross_loss, l.net, l.net_squares,
-        l.active_days, l.max_drawdown, l.first_trade_date, l.last_trade_date
-    from life as l
-    left join lateral (
-        select t.login from prop_trading_model.raw_trades_closed as t
-        where t.account_id = l.account_id and t.trade_date = l.last_trade_date
-        order by t.close_time desc nulls last, t.id desc, t.trade_id desc
-        limit 1
-    ) as n on true
-    on conflict (account_id) do update set
-        login = excluded.login, trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
-        gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
-        net_squares = excluded.net_squares, active_days = excluded.active_days,
-        max_drawdown = excluded.max_drawdown, first_trade_date = excluded.first_trade_date,
-        last_trade_date = excluded.last_trade_date
-    where r is distinct from excluded;
+            l.account_id, n.login, l.trades, l.wins, l.losses, l.gross_profit, l.gross_loss, l.net, l.net_squares,
+            l.active_days, l.max_drawdown, l.first_trade_date, l.last_trade_date
+        from (%s) as l
+        left join lateral (%s) as n on true
+        on conflict (account_id) do update set
+            login = excluded.login, trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
+            gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
+            net_squares = excluded.net_squares, active_days = excluded.active_days,
+            max_drawdown = excluded.max_drawdown, first_trade_date = excluded.first_trade_date,
+            last_trade_date = excluded.last_trade_date
+        where r is distinct from excluded
+        $statement$,
+        prop_trading_model.account_life_query(
+            'touched as t join prop_trading_model.rollup_account_month as m on m.account_id = t.account_id'
+        ),
+        prop_trading_model.newest_login_query()
+    );
     get diagnostics written = row_count;
 
     delete from prop_trading_model.rollup_account as r

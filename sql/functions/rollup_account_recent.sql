@@ -3,27 +3,13 @@
 -- it has to be made anew.
 -- Accounts that change within the window are recomputed with their keys; a new last day moves the window of all accounts.
 
-create or replace function prop_trading_model.account_recent_query(source text, last_day date) returns text
+-- How the rows of rollup_account_symbol_day become those of rollup_account_recent; `source` gives the rows r (those outside
+-- the window are left out), `last_day` is the text of a date.
+create or replace function prop_trading_model.account_recent_query(source text, last_day text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select format($query$
-        with account_symbol as materialized (
-            select
-                r.account_id, r.symbol_key,
-                sum(r.trades) as trades, sum(r.wins) as wins, sum(r.net) as net,
-                -- A bit a day: days on which several symbols were traded count once.
-                bit_or(1::bigint << (%2$L::date - r.trade_date)) as days,
-                coalesce(sum(r.trades) filter (where r.trade_date > %2$L::date - 7), 0) as trades_7d,
-                coalesce(sum(r.wins) filter (where r.trade_date > %2$L::date - 7), 0) as wins_7d,
-                coalesce(sum(r.net) filter (where r.trade_date > %2$L::date - 7), 0) as net_7d,
-                sum(r.lots) as lots, sum(r.lots_counted) as lots_counted, sum(r.lots_squares) as lots_squares,
-                sum(r.volume) as volume, sum(r.volumes) as volumes, sum(r.buys) as buys,
-                sum(r.stop_losses) as stop_losses, sum(r.take_profits) as take_profits
-            from %1$s
-            where r.trade_date between %2$L::date - 29 and %2$L::date
-            group by r.account_id, r.symbol_key
-        )
         select
             account_id,
             sum(trades)::bigint as trades, sum(wins)::bigint as wins, sum(net) as net,
@@ -35,7 +21,22 @@ as $$
             sum(lots) as lots, sum(lots_counted)::bigint as lots_counted, sum(lots_squares) as lots_squares,
             sum(volume) as volume, sum(volumes)::bigint as volumes, sum(buys)::bigint as buys,
             sum(stop_losses)::bigint as stop_losses, sum(take_profits)::bigint as take_profits
-        from account_symbol
+        from (
+            select
+                r.account_id, r.symbol_key,
+                sum(r.trades) as trades, sum(r.wins) as wins, sum(r.net) as net,
+                -- A bit a day: days on which several symbols were traded count once.
+                bit_or(1::bigint << (%2$s - r.trade_date)) as days,
+                coalesce(sum(r.trades) filter (where r.trade_date > %2$s - 7), 0) as trades_7d,
+                coalesce(sum(r.wins) filter (where r.trade_date > %2$s - 7), 0) as wins_7d,
+                coalesce(sum(r.net) filter (where r.trade_date > %2$s - 7), 0) as net_7d,
+                sum(r.lots) as lots, sum(r.lots_counted) as lots_counted, sum(r.lots_squares) as lots_squares,
+                sum(r.volume) as volume, sum(r.volumes) as volumes, sum(r.buys) as buys,
+                sum(r.stop_losses) as stop_losses, sum(r.take_profits) as take_profits
+            from %1$s
+            where r.trade_date between %2$s - 29 and %2$s
+            group by r.account_id, r.symbol_key
+        ) as account_symbols
         group by account_id
     $query$, source, last_day)
 $$;
@@ -63,7 +64,8 @@ begin
     end if;
     execute 'insert into prop_trading_model.rollup_account_recent as r ' || prop_trading_model.account_recent_query(
         '(select distinct account_id from prop_trading_model.refresh_keys) as k'
-        ' join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id', last_day
+        ' join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id',
+        format('%L::date', last_day)
     ) || $conflict$
         on conflict (account_id) do update set
             trades = excluded.trades, wins = excluded.wins, net = excluded.net, days = excluded.days,
@@ -96,7 +98,7 @@ declare
     written bigint;
 begin
     perform prop_trading_model.make_rebuilt(prop_trading_model.account_recent_query(
-        'prop_trading_model.rollup_account_symbol_day as r', last_day
+        'prop_trading_model.rollup_account_symbol_day as r', format('%L::date', last_day)
     ));
     written := prop_trading_model.apply_rebuilt('prop_trading_model.rollup_account_recent');
     update prop_trading_model.recent_window as w set last_day = move_recent_window.last_day;

@@ -91,8 +91,8 @@ begin
 end
 $$;
 
--- How the rows of rollup_account_symbol_day become those of rollup_symbol_day; `condition` says of which days, on r.
-create or replace function prop_trading_model.symbol_day_query(condition text) returns text
+-- How the rows of rollup_account_symbol_day become those of rollup_symbol_day; `source` gives the rows r of whole days.
+create or replace function prop_trading_model.symbol_days_query(source text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -105,15 +105,14 @@ as $$
             max(r.profit_max) as profit_max, min(r.profit_min) as profit_min,
             sum(r.volume) as volume, sum(r.lots) as lots,
             sum(r.duration_us) as duration_us, sum(r.durations)::bigint as durations
-        from prop_trading_model.rollup_account_symbol_day as r
-        where %s
+        from %s
         group by r.trade_date, r.symbol_key
-    $query$, condition)
+    $query$, source)
 $$;
 
--- How they become those of rollup_market_day: sums from rollup_symbol_day, what is counted or ranked by account from
--- rollup_account_symbol_day. `condition` says of which days, on r.
-create or replace function prop_trading_model.market_day_query(condition text) returns text
+-- How they become those of rollup_market_day: what is counted or ranked by account from rollup_account_symbol_day, sums from
+-- there or from rollup_symbol_day, which is shorter. The sources give the rows r of whole days.
+create or replace function prop_trading_model.market_day_query(source text, source_of_sums text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -134,8 +133,7 @@ as $$
                 sum(net * net) as net_squares, array_agg(net order by net) as nets
             from (
                 select r.trade_date, r.account_id, sum(r.net) as net
-                from prop_trading_model.rollup_account_symbol_day as r
-                where %1$s
+                from %1$s
                 group by r.trade_date, r.account_id
             ) as account_days
             group by trade_date
@@ -145,11 +143,10 @@ as $$
                 r.trade_date, sum(r.trades)::bigint as trades, sum(r.wins)::bigint as wins,
                 sum(r.losses)::bigint as losses, sum(r.gross_profit) as gross_profit, sum(r.gross_loss) as gross_loss,
                 sum(r.net) as net, sum(r.volume) as volume, sum(r.lots) as lots
-            from prop_trading_model.rollup_symbol_day as r
-            where %1$s
+            from %2$s
             group by r.trade_date
         ) as s using (trade_date)
-    $query$, condition)
+    $query$, source, source_of_sums)
 $$;
 
 -- Brings rollup_market_day up to date for these days; returns the rows written or removed.
@@ -181,7 +178,10 @@ begin
             returning 1
         )
         select (select count(*) from gone) + (select count(*) from written)
-        $statement$, prop_trading_model.market_day_query('r.trade_date = any ($1)')
+        $statement$, prop_trading_model.market_day_query(
+            'prop_trading_model.rollup_account_symbol_day as r where r.trade_date = any ($1)',
+            'prop_trading_model.rollup_symbol_day as r where r.trade_date = any ($1)'
+        )
     ) into written using days;
     return written;
 end

@@ -1,0 +1,142 @@
+-- What the live views are made of: text of queries, put together once when the schema is applied, and the live as_of.
+-- A live view has to look up pending keys in several places, and PostgreSQL carries a condition on an account into the
+-- parts of one query, but not into a function: so the parts are text, and a view is one plain query.
+
+-- The first two common tables of every live query: `marked`, stretches of months that are read from the raw trades whole,
+-- and `pending`, the account-days elsewhere that have changed. Both are small and are made once a query.
+create or replace function prop_trading_model.live_sources() returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select $query$
+        marked as materialized (
+            select lower, upper from prop_trading_model.pending_stretches
+        ),
+        pending as materialized (
+            select k.account_id, k.trade_date
+            from prop_trading_model.pending_account_days as k
+            where not exists (select from marked as m where k.trade_date >= m.lower and k.trade_date < m.upper)
+        )
+    $query$
+$$;
+
+-- That a row r with an account and a day is as the rollups have it.
+create or replace function prop_trading_model.settled_condition() returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select $condition$
+        not exists (select from pending as p where p.account_id = r.account_id and p.trade_date = r.trade_date)
+        and not exists (select from marked as m where r.trade_date >= m.lower and r.trade_date < m.upper)
+    $condition$
+$$;
+
+-- The rows of rollup_account_symbol_day that all other account-days make now, from the raw trades. Each account-day is a
+-- lookup of its own in the key's index, in its month's leaf alone: what a planner who knows nothing of the log would
+-- choose for few of them, its cost grows with their number and with nothing else.
+create or replace function prop_trading_model.fresh_query() returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format($query$
+        select f.*
+        from pending as k
+        join lateral (%s) as f on f.account_id = k.account_id
+        union all
+        select f.*
+        from marked as m
+        cross join lateral (%s) as f
+        $query$,
+        prop_trading_model.account_symbol_day_query(
+            'prop_trading_model.raw_trades_closed as t where t.account_id = k.account_id and t.trade_date = k.trade_date'
+        ),
+        prop_trading_model.account_symbol_day_query(
+            'prop_trading_model.raw_trades_closed as t where t.trade_date >= m.lower and t.trade_date < m.upper'
+        )
+    )
+$$;
+
+-- The day that the trailing windows end with as the raw trades are now, where as_of_date() is that of the rollups.
+create or replace function prop_trading_model.live_as_of_date() returns date
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    today date := prop_trading_model.utc_today();
+    newest date;
+    found_day date;
+    stretch record;
+begin
+    -- The newest day without a pending change;
+    select max(d.trade_date) into newest
+    from prop_trading_model.rollup_market_day as d
+    where d.trade_date <= today
+        and not exists (select from prop_trading_model.pending_account_days as k where k.trade_date = d.trade_date)
+        and not exists (
+            select from prop_trading_model.pending_stretches as m where d.trade_date >= m.lower and d.trade_date < m.upper
+        );
+    newest := coalesce(newest, '-infinity');
+    -- a newer day with trades in an account-day that has changed;
+    select k.trade_date into found_day
+    from (
+        select account_id, trade_date from prop_trading_model.pending_account_days
+        where trade_date > newest and trade_date <= today
+        order by trade_date desc
+    ) as k
+    cross join lateral (
+        select from prop_trading_model.raw_trades_closed as t
+        where t.account_id = k.account_id and t.trade_date = k.trade_date
+        limit 1
+    ) as t
+    limit 1;
+    newest := coalesce(found_day, newest);
+    -- or in another account-day of a day that has changed;
+    select d.trade_date into found_day
+    from (
+        select trade_date from prop_trading_model.rollup_market_day as d
+        where d.trade_date > newest and d.trade_date <= today
+            and not exists (
+                select from prop_trading_model.pending_stretches as m where d.trade_date >= m.lower and d.trade_date < m.upper
+            )
+        order by d.trade_date desc
+    ) as d
+    cross join lateral (
+        select from prop_trading_model.rollup_account_symbol_day as r
+        where r.trade_date = d.trade_date
+            and not exists (
+                select from prop_trading_model.pending_account_days as k
+                where k.account_id = r.account_id and k.trade_date = r.trade_date
+            )
+        limit 1
+    ) as r
+    limit 1;
+    newest := coalesce(found_day, newest);
+    -- or of a month that is read whole.
+    for stretch in
+        select m.lower, m.upper from prop_trading_model.pending_stretches as m where m.upper > newest and m.lower <= today
+    loop
+        select max(t.trade_date) into found_day
+        from prop_trading_model.raw_trades_closed as t
+        where t.trade_date >= stretch.lower and t.trade_date < stretch.upper
+            and t.trade_date > newest and t.trade_date <= today;
+        newest := greatest(newest, found_day);
+    end loop;
+    return nullif(newest, '-infinity');
+end
+$$;
+
+-- Makes live_X beside the materialized view mv_X: its own query, over the live forms of the rollups and of as_of_date().
+create or replace function prop_trading_model.create_live_view(materialized_view regclass) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    query text := pg_get_viewdef(materialized_view);
+    view_name text;
+begin
+    select 'live_' || substring(relname from 'mv_(.*)') into strict view_name from pg_class where oid = materialized_view;
+    query := regexp_replace(query, '\mrollup_', 'live_', 'g');
+    query := regexp_replace(query, '\mas_of_date\M', 'live_as_of_date', 'g');
+    execute format('create or replace view prop_trading_model.%I as %s', view_name, query);
+end
+$$;
