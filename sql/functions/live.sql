@@ -89,28 +89,23 @@ begin
         limit 1
     ) as t
     limit 1;
-    newest := coalesce(found_day, newest);
+    newest := greatest(newest, found_day);
     -- or in another account-day of a day that has changed;
-    select d.trade_date into found_day
-    from (
-        select trade_date from prop_trading_model.rollup_market_day as d
-        where d.trade_date > newest and d.trade_date <= today
-            and not exists (
-                select from prop_trading_model.pending_stretches as m where d.trade_date >= m.lower and d.trade_date < m.upper
-            )
-        order by d.trade_date desc
-    ) as d
-    cross join lateral (
-        select from prop_trading_model.rollup_account_symbol_day as r
-        where r.trade_date = d.trade_date
-            and not exists (
-                select from prop_trading_model.pending_account_days as k
-                where k.account_id = r.account_id and k.trade_date = r.trade_date
-            )
-        limit 1
-    ) as r
-    limit 1;
-    newest := coalesce(found_day, newest);
+    select max(d.trade_date) into found_day
+    from prop_trading_model.rollup_market_day as d
+    where d.trade_date > newest and d.trade_date <= today
+        and not exists (
+            select from prop_trading_model.pending_stretches as m where d.trade_date >= m.lower and d.trade_date < m.upper
+        )
+        and d.accounts > (
+            select count(*) from prop_trading_model.pending_account_days as k
+            where k.trade_date = d.trade_date
+                and exists (
+                    select from prop_trading_model.rollup_account_symbol_day as r
+                    where r.account_id = k.account_id and r.trade_date = k.trade_date
+                )
+        );
+    newest := greatest(newest, found_day);
     -- or of a month that is read whole.
     for stretch in
         select m.lower, m.upper from prop_trading_model.pending_stretches as m where m.upper > newest and m.lower <= today

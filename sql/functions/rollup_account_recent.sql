@@ -16,7 +16,8 @@ as $$
             bit_count(bit_or(days)::bit(64)) as days,
             sum(trades_7d)::bigint as trades_7d, sum(wins_7d)::bigint as wins_7d, sum(net_7d) as net_7d,
             count(*) filter (where symbol_key <> '') as symbols,
-            (array_agg(symbol_key order by trades desc, symbol_key) filter (where symbol_key <> ''))[1] as favorite_symbol,
+            (array_agg(symbol_key order by trades desc, symbol_key) filter (where symbol_key <> ''))[1]::varchar(50)
+                as favorite_symbol,
             max(trades) filter (where symbol_key <> '')::bigint as favorite_trades,
             sum(lots) as lots, sum(lots_counted)::bigint as lots_counted, sum(lots_squares) as lots_squares,
             sum(volume) as volume, sum(volumes)::bigint as volumes, sum(buys)::bigint as buys,

@@ -37,7 +37,7 @@ as $$
             select
                 t.account_id,
                 t.trade_date,
-                coalesce(t.std_symbol, t.symbol, '') as symbol_key,
+                coalesce(t.std_symbol, t.symbol, ''::varchar(50)) as symbol_key,
                 count(*) as trades,
                 count(*) filter (where t.profit > 0) as wins,
                 count(*) filter (where t.profit < 0) as losses,
@@ -66,7 +66,7 @@ as $$
                 count(t.stop_loss) as stop_losses,
                 count(t.take_profit) as take_profits
             from %s
-            group by t.account_id, t.trade_date, coalesce(t.std_symbol, t.symbol, '')
+            group by t.account_id, t.trade_date, coalesce(t.std_symbol, t.symbol, ''::varchar(50))
         ) as sums
     $query$, source)
 $$;

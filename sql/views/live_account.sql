@@ -61,9 +61,9 @@ begin
                         from prop_trading_model.rollup_account_symbol_day as r
                         where r.account_id = k.account_id
                             and r.trade_date >= k.month and r.trade_date < (k.month + interval '1 month')::date
-                            and %s
                         group by r.account_id, r.trade_date
                     ) as r on r.account_id = k.account_id
+                    where %s
                     union all
                     select account_id, trade_date, trades, wins, losses, gross_profit, gross_loss, net from (%s) as f
                 ) as r
@@ -87,12 +87,12 @@ begin
             select r.account_id, r.symbol_key, r.trade_date
             from (select distinct account_id from pending) as k
             join lateral (
-                select r.account_id, r.symbol_key, max(r.trade_date) as trade_date
+                select r.account_id, r.symbol_key, r.trade_date
                 from prop_trading_model.rollup_account_symbol_day as r
-                where r.account_id = k.account_id and %3$s
-                group by r.account_id, r.symbol_key
+                where r.account_id = k.account_id
+                offset 0
             ) as r on r.account_id = k.account_id
-            where not exists (select from marked)
+            where not exists (select from marked) and %3$s
             union all
             select account_id, symbol_key, trade_date from (%4$s) as f
         ) as days

@@ -11,10 +11,10 @@ declare
             select r.*
             from (select distinct trade_date from pending) as d
             cross join lateral (
-                select r.* from prop_trading_model.rollup_account_symbol_day as r
-                where r.trade_date = d.trade_date and %s
+                select r.* from prop_trading_model.rollup_account_symbol_day as r where r.trade_date = d.trade_date
                 offset 0
             ) as r
+            where %s
             union all
             %s
         )

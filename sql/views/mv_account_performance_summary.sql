@@ -3,7 +3,7 @@
 create materialized view if not exists prop_trading_model.mv_account_performance_summary
 with (autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1) as
 select
-    coalesce(a.account_id, r.account_id) as account_id,
+    coalesce(a.account_id::text, r.account_id::text)::varchar as account_id,
     coalesce(a.login, r.login) as login,
     a.trader_id,
     a.plan_id,
@@ -44,9 +44,10 @@ select
         ), 6
     ) as distance_to_target_pct
 from prop_trading_model.latest_accounts as a
-full join prop_trading_model.rollup_account as r on r.account_id = a.account_id
+full join prop_trading_model.rollup_account as r on a.account_id = r.account_id
 left join prop_trading_model.latest_plans as p on p.plan_id = a.plan_id
-left join prop_trading_model.rollup_account_recent as t on t.account_id = r.account_id;
+left join prop_trading_model.rollup_account_recent as t
+    on t.account_id = coalesce(a.account_id::text, r.account_id::text)::varchar;
 
 create unique index if not exists mv_account_performance_summary_key
     on prop_trading_model.mv_account_performance_summary (account_id);
