@@ -18,12 +18,16 @@ ROLLUP_INPUTS = {
     "rollup_market_day": ["rollup_account_symbol_day", "rollup_symbol_day"],
     "rollup_symbol_day": ["rollup_account_symbol_day"],
 }
-VIEW_DESCRIPTIONS = {
+_VIEWS = {
     "mv_daily_trading_stats": "One row a date: accounts, trades, rates, net profit and its spread over account-days.",
     "mv_symbol_performance": "One row a symbol: whole life and trailing 90 days.",
     "mv_account_performance_summary": "One row an account: balances, whole life, trailing 30 and 7 days, targets.",
     "mv_account_trading_patterns": "One row an account with trades in the trailing 30 days: what and how it trades.",
     "mv_market_regime_performance": "One row a date with a market regime: the regime beside the day's results.",
+}
+VIEW_DESCRIPTIONS = {
+    name: f"{said} `{name.replace('mv_', 'live_', 1)}` beside it also shows what is pending."
+    for name, said in _VIEWS.items()
 }
 VIEW_INPUTS = {
     "mv_daily_trading_stats": ["rollup_market_day"],

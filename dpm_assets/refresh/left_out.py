@@ -44,11 +44,12 @@ class LeftOut:
             said.append(f"Months whose trades are in an archive were left out: {names}.")
         return said
 
-    def not_comparable(self, name: str, dated: bool) -> str | None:
-        """Why an object cannot be compared at all; None when it can, but for the rows that are left out."""
+    def not_comparable(self, name: str, dated: bool, live: bool) -> str | None:
+        """Why an object cannot be compared at all; None when it can, but for the rows that are left out (of cold months
+        alone, if it is a live view)."""
         if name in self.due:
             return "it is due to be refreshed, run dpm refresh"
-        if not dated and self.lower:
+        if not dated and not live and self.lower:
             return "months are marked to be recomputed, run dpm refresh"
         if not dated and self.cold:
             return "it spans months whose trades are in an archive"

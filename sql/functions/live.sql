@@ -63,18 +63,16 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     today date := prop_trading_model.utc_today();
+    marked datemultirange;
     newest date;
     found_day date;
-    stretch record;
 begin
+    select coalesce(range_agg(daterange(m.lower, m.upper)), '{}') into marked from prop_trading_model.pending_stretches as m;
     -- The newest day without a pending change;
     select max(d.trade_date) into newest
     from prop_trading_model.rollup_market_day as d
-    where d.trade_date <= today
-        and not exists (select from prop_trading_model.pending_account_days as k where k.trade_date = d.trade_date)
-        and not exists (
-            select from prop_trading_model.pending_stretches as m where d.trade_date >= m.lower and d.trade_date < m.upper
-        );
+    where d.trade_date <= today and not d.trade_date <@ marked
+        and not exists (select from prop_trading_model.pending_account_days as k where k.trade_date = d.trade_date);
     newest := coalesce(newest, '-infinity');
     -- a newer day with trades in an account-day that has changed;
     select k.trade_date into found_day
@@ -93,10 +91,7 @@ begin
     -- or in another account-day of a day that has changed;
     select max(d.trade_date) into found_day
     from prop_trading_model.rollup_market_day as d
-    where d.trade_date > newest and d.trade_date <= today
-        and not exists (
-            select from prop_trading_model.pending_stretches as m where d.trade_date >= m.lower and d.trade_date < m.upper
-        )
+    where d.trade_date > newest and d.trade_date <= today and not d.trade_date <@ marked
         and d.accounts > (
             select count(*) from prop_trading_model.pending_account_days as k
             where k.trade_date = d.trade_date
@@ -107,15 +102,12 @@ begin
         );
     newest := greatest(newest, found_day);
     -- or of a month that is read whole.
-    for stretch in
-        select m.lower, m.upper from prop_trading_model.pending_stretches as m where m.upper > newest and m.lower <= today
-    loop
+    if marked && daterange(newest, today, '(]') then
         select max(t.trade_date) into found_day
         from prop_trading_model.raw_trades_closed as t
-        where t.trade_date >= stretch.lower and t.trade_date < stretch.upper
-            and t.trade_date > newest and t.trade_date <= today;
+        where t.trade_date > newest and t.trade_date <= today and t.trade_date <@ marked;
         newest := greatest(newest, found_day);
-    end loop;
+    end if;
     return nullif(newest, '-infinity');
 end
 $$;
