@@ -1,6 +1,6 @@
 -- What the live views are made of: text of queries, put together once when the schema is applied, and the live as_of.
 -- A live view has to look up pending keys in several places, and PostgreSQL carries a condition on an account into the
--- parts of one query, but not into a function: so the parts are text, and a view is one plain query.
+-- parts of one query: so the parts are text, and a view is one plain query.
 
 -- The first two common tables of every live query: `marked`, stretches of months that are read from the raw trades whole,
 -- and `pending`, the account-days elsewhere that have changed. Both are small and are made once a query.
@@ -31,9 +31,64 @@ as $$
     $condition$
 $$;
 
--- The rows of rollup_account_symbol_day that all other account-days make now, from the raw trades. Each account-day is a
--- lookup of its own in the key's index, in its month's leaf alone: what a planner who knows nothing of the log would
--- choose for few of them, its cost grows with their number and with nothing else.
+-- Lookups by account. Each is a function of its own for the sake of its plan: it is made once a session and not for every
+-- query, which would plan each of the months anew in every place that looks something up; it goes through the key's index, in
+-- the months concerned alone, whatever a planner who knows nothing of the log would think of; and so the cost of a live view
+-- grows with the number of pending account-days and with nothing else.
+
+-- The rows of rollup_account_symbol_day that an account-day makes now, from the raw trades.
+do $$
+begin
+    execute format($function$
+        create or replace function prop_trading_model.fresh_account_day(account varchar, day date)
+        returns setof prop_trading_model.rollup_account_symbol_day
+        language plpgsql stable rows 2
+        set search_path = pg_catalog, pg_temp
+        set plan_cache_mode = force_generic_plan
+        as $body$
+        #variable_conflict use_column
+        begin
+            return query %s;
+        end
+        $body$
+        $function$, prop_trading_model.account_symbol_day_query(
+            'prop_trading_model.raw_trades_closed as t where t.account_id = account and t.trade_date = day'
+        )
+    );
+end
+$$;
+
+-- The rows of an account from `first_day` to before `next_day`, as rollup_account_symbol_day has them.
+create or replace function prop_trading_model.settled_account_days(account varchar, first_day date, next_day date)
+returns setof prop_trading_model.rollup_account_symbol_day
+language plpgsql stable rows 30
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+    return query
+        select r.* from prop_trading_model.rollup_account_symbol_day as r
+        where r.account_id = account and r.trade_date >= first_day and r.trade_date < next_day;
+end
+$$;
+
+-- The login of an account's newest trade, which is of this day.
+create or replace function prop_trading_model.newest_login(account varchar, day date) returns varchar
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+    return (
+        select t.login from prop_trading_model.raw_trades_closed as t
+        where t.account_id = account and t.trade_date = day
+        order by t.close_time desc nulls last, t.id desc, t.trade_id desc
+        limit 1
+    );
+end
+$$;
+
+-- The rows of rollup_account_symbol_day that all account-days which are not settled make now.
 create or replace function prop_trading_model.fresh_query() returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -41,15 +96,12 @@ as $$
     select format($query$
         select f.*
         from pending as k
-        join lateral (%s) as f on f.account_id = k.account_id
+        join lateral prop_trading_model.fresh_account_day(k.account_id, k.trade_date) as f on f.account_id = k.account_id
         union all
         select f.*
         from marked as m
         cross join lateral (%s) as f
         $query$,
-        prop_trading_model.account_symbol_day_query(
-            'prop_trading_model.raw_trades_closed as t where t.account_id = k.account_id and t.trade_date = k.trade_date'
-        ),
         prop_trading_model.account_symbol_day_query(
             'prop_trading_model.raw_trades_closed as t where t.trade_date >= m.lower and t.trade_date < m.upper'
         )
@@ -60,6 +112,7 @@ $$;
 create or replace function prop_trading_model.live_as_of_date() returns date
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     today date := prop_trading_model.utc_today();

@@ -117,20 +117,6 @@ as $$
     $query$, source)
 $$;
 
--- The login of the newest trade of a life l.
-create or replace function prop_trading_model.newest_login_query() returns text
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-    select $query$
-        select t.login
-        from prop_trading_model.raw_trades_closed as t
-        where t.account_id = l.account_id and t.trade_date = l.last_trade_date
-        order by t.close_time desc nulls last, t.id desc, t.trade_id desc
-        limit 1
-    $query$
-$$;
-
 -- The whole lives of the accounts of refresh_keys, from their months; returns the rows written or removed.
 create or replace function prop_trading_model.refresh_account() returns bigint
 language plpgsql
@@ -149,7 +135,12 @@ begin
             l.account_id, n.login, l.trades, l.wins, l.losses, l.gross_profit, l.gross_loss, l.net, l.net_squares,
             l.active_days, l.max_drawdown, l.first_trade_date, l.last_trade_date
         from (%s) as l
-        left join lateral (%s) as n on true
+        left join lateral (
+            select t.login from prop_trading_model.raw_trades_closed as t
+            where t.account_id = l.account_id and t.trade_date = l.last_trade_date
+            order by t.close_time desc nulls last, t.id desc, t.trade_id desc
+            limit 1
+        ) as n on true
         on conflict (account_id) do update set
             login = excluded.login, trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
             gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
@@ -160,8 +151,7 @@ begin
         $statement$,
         prop_trading_model.account_life_query(
             'touched as t join prop_trading_model.rollup_account_month as m on m.account_id = t.account_id'
-        ),
-        prop_trading_model.newest_login_query()
+        )
     );
     get diagnostics written = row_count;
 

@@ -23,10 +23,9 @@ begin
         select r.* from prop_trading_model.rollup_account as r where %2$s
         union all
         select
-            l.account_id, n.login, l.trades, l.wins, l.losses, l.gross_profit, l.gross_loss, l.net, l.net_squares,
+            l.account_id, prop_trading_model.newest_login(l.account_id, l.last_trade_date)::varchar(255), l.trades, l.wins, l.losses, l.gross_profit, l.gross_loss, l.net, l.net_squares,
             l.active_days, l.max_drawdown, l.first_trade_date, l.last_trade_date
         from (%3$s) as l
-        left join lateral (%4$s) as n on true
         $view$,
         sources, other_accounts,
         prop_trading_model.account_life_query(format($months$
@@ -51,17 +50,10 @@ begin
             $months$,
             prop_trading_model.account_month_query(format($days$
                 (
-                    select r.*
+                    select r.account_id, r.trade_date, r.trades, r.wins, r.losses, r.gross_profit, r.gross_loss, r.net
                     from pending_months as k
-                    join lateral (
-                        select
-                            r.account_id, r.trade_date,
-                            sum(r.trades) as trades, sum(r.wins) as wins, sum(r.losses) as losses,
-                            sum(r.gross_profit) as gross_profit, sum(r.gross_loss) as gross_loss, sum(r.net) as net
-                        from prop_trading_model.rollup_account_symbol_day as r
-                        where r.account_id = k.account_id
-                            and r.trade_date >= k.month and r.trade_date < (k.month + interval '1 month')::date
-                        group by r.account_id, r.trade_date
+                    join lateral prop_trading_model.settled_account_days(
+                        k.account_id, k.month, (k.month + interval '1 month')::date
                     ) as r on r.account_id = k.account_id
                     where %s
                     union all
@@ -69,8 +61,7 @@ begin
                 ) as r
                 $days$, settled, fresh
             ))
-        )),
-        prop_trading_model.newest_login_query()
+        ))
     );
 
     execute format($view$
@@ -86,12 +77,8 @@ begin
             union all
             select r.account_id, r.symbol_key, r.trade_date
             from (select distinct account_id from pending) as k
-            join lateral (
-                select r.account_id, r.symbol_key, r.trade_date
-                from prop_trading_model.rollup_account_symbol_day as r
-                where r.account_id = k.account_id
-                offset 0
-            ) as r on r.account_id = k.account_id
+            join lateral prop_trading_model.settled_account_days(k.account_id, '-infinity', 'infinity') as r
+                on r.account_id = k.account_id
             where not exists (select from marked) and %3$s
             union all
             select account_id, symbol_key, trade_date from (%4$s) as f
@@ -124,10 +111,11 @@ begin
                 union all
                 select r.*
                 from (select distinct account_id from pending) as k
-                join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id
+                join lateral prop_trading_model.settled_account_days(
+                    k.account_id, (select last_day - 29 from as_of), (select last_day + 1 from as_of)
+                ) as r on r.account_id = k.account_id
                 where not exists (select from marked)
                     and prop_trading_model.recent_day() is not distinct from (select last_day from as_of)
-                    and r.trade_date between (select last_day - 29 from as_of) and (select last_day from as_of)
                     and %1$s
                 union all
                 %2$s
