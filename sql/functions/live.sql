@@ -88,20 +88,23 @@ begin
 end
 $$;
 
--- The rows of rollup_account_symbol_day that all account-days which are not settled make now.
-create or replace function prop_trading_model.fresh_query() returns text
+-- The rows of rollup_account_symbol_day that all account-days which are not settled make now. `lookup` gives those of a
+-- pending account-day k: 'prop_trading_model.fresh_account_day(k.account_id, k.trade_date)', or the text of that lookup, which
+-- takes longer to plan and a fourth of the time for each account-day.
+create or replace function prop_trading_model.fresh_query(lookup text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select format($query$
         select f.*
         from pending as k
-        join lateral prop_trading_model.fresh_account_day(k.account_id, k.trade_date) as f on f.account_id = k.account_id
+        join lateral %s as f on f.account_id = k.account_id
         union all
         select f.*
         from marked as m
         cross join lateral (%s) as f
         $query$,
+        lookup,
         prop_trading_model.account_symbol_day_query(
             'prop_trading_model.raw_trades_closed as t where t.trade_date >= m.lower and t.trade_date < m.upper'
         )

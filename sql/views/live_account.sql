@@ -7,7 +7,9 @@ do $$
 declare
     sources text := prop_trading_model.live_sources();
     settled text := prop_trading_model.settled_condition();
-    fresh text := prop_trading_model.fresh_query();
+    fresh text := prop_trading_model.fresh_query(
+        'prop_trading_model.fresh_account_day(k.account_id, k.trade_date)'
+    );
     other_accounts text := $condition$
         not exists (select from marked)
         and not exists (select from pending as p where p.account_id = r.account_id)

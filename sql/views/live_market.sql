@@ -5,6 +5,9 @@
 
 do $$
 declare
+    fresh text := prop_trading_model.fresh_query(format('(%s)', prop_trading_model.account_symbol_day_query(
+        'prop_trading_model.raw_trades_closed as t where t.account_id = k.account_id and t.trade_date = k.trade_date'
+    )));
     -- All rows of the days that are put together anew.
     day_rows text := format($query$
         day_rows as materialized (
@@ -18,7 +21,7 @@ declare
             union all
             %s
         )
-        $query$, prop_trading_model.settled_condition(), prop_trading_model.fresh_query());
+        $query$, prop_trading_model.settled_condition(), fresh);
     other_days text := $condition$
         not exists (select from pending as p where p.trade_date = r.trade_date)
         and not exists (select from marked as m where r.trade_date >= m.lower and r.trade_date < m.upper)
@@ -27,7 +30,7 @@ begin
     execute format(
         'create or replace view prop_trading_model.live_account_symbol_day as with %s'
         ' select r.* from prop_trading_model.rollup_account_symbol_day as r where %s union all %s',
-        prop_trading_model.live_sources(), prop_trading_model.settled_condition(), prop_trading_model.fresh_query()
+        prop_trading_model.live_sources(), prop_trading_model.settled_condition(), fresh
     );
     execute format(
         'create or replace view prop_trading_model.live_symbol_day as with %s, %s'
