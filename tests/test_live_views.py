@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -206,3 +207,27 @@ def test_the_windows_of_a_cold_month_stay_as_the_rollups_have_them(conn: Connect
     conn.execute("insert into changed_account_days (account_id, trade_date) values ('a1', '2024-01-10')")
     conn.execute("alter table raw_trades_closed detach partition raw_trades_closed_2024_01")
     assert conn.execute("select * from live_daily_trading_stats order by date").fetchall() == before
+
+
+def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The nodes of a plan that read a table."""
+    if "Relation Name" in plan:
+        yield plan
+    for part in plan.get("Plans", []):
+        yield from scans(part)
+
+
+@pytest.mark.parametrize("view", ["live_account_performance_summary", "live_account_trading_patterns"])
+def test_a_condition_on_the_account_reaches_every_table_that_has_accounts(conn: Connection, view: str) -> None:
+    conn.execute("update raw_trades_closed set profit = 1 where account_id in ('a1', 'a2')")
+    row = conn.execute(f"explain (format json) select * from {view} where account_id = 'a1'".encode()).fetchone()
+    assert row
+    large = [
+        scan
+        for scan in scans(row[0][0]["Plan"])
+        if scan["Relation Name"].startswith(("rollup_account", "raw_trades_closed", "raw_accounts_data"))
+    ]
+    assert {scan["Relation Name"] for scan in large} >= {"rollup_account", "rollup_account_recent", "raw_accounts_data"}
+    for scan in large:
+        conditions = [str(scan.get(kind, "")) for kind in ("Filter", "Index Cond", "Recheck Cond")]
+        assert any("'a1'" in condition for condition in conditions), scan
