@@ -93,6 +93,7 @@ def test_the_command_exits_with_1_at_a_difference_and_with_0_without(
     conn: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DPM_DATABASE_URL", database_url)
+    monkeypatch.setenv("COLUMNS", "200")
     settings.cache_clear()
     app = typer.Typer()
     app.command()(verify_command)
