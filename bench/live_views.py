@@ -51,7 +51,7 @@ def show(conn: psycopg.Connection[Any], pending: str, account: str) -> None:
     for view, of_account in [*((v, None) for v in WHOLE_VIEWS), *((v, account) for v in ACCOUNT_VIEWS)]:
         live, stored = (milliseconds(conn, f"{kind}_{view}", of_account) for kind in ("live", "mv"))
         print(
-            f"{pending:26}{view + (', one account' if of_account else ''):42}{live:10.1f} ms{stored:10.1f} ms",
+            f"{pending:30}{view + (', one account' if of_account else ''):42}{live:10.1f} ms{stored:10.1f} ms",
             flush=True,
         )
 
@@ -65,7 +65,7 @@ def main() -> None:
         ).fetchone()
         if not found or found[0] is None:
             sys.exit("There are no trades in the rollups. Load some and run dpm refresh.")
-        print(f"{'account-days pending':26}{'view':42}{'live_*':>13}{'mv_*':>13}")
+        print(f"{'account-days pending':30}{'view':42}{'live_*':>13}{'mv_*':>13}")
         show(conn, "none", found[0])
         for pending, days in _CHANGES.items():
             with conn.transaction(force_rollback=True):
