@@ -105,6 +105,28 @@ def plain_copy(server: str, path: Path, triggers: bool) -> dict[str, float]:
         return seconds
 
 
+def bare_copy(server: str, path: Path) -> dict[str, float]:
+    """Seconds of the other way to fill a month: COPY into a table without indexes and triggers, index it, attach it."""
+    with ExitStack() as stack:
+        conn = stack.enter_context(psycopg.connect(stack.enter_context(fresh_database(server)), autocommit=True))
+        conn.execute("checkpoint")
+        columns = path.open().readline().strip()
+        parent = "prop_trading_model.raw_trades_closed"
+        begun = time.monotonic()
+        with conn.transaction():
+            conn.execute(f"create table bare (like {parent} including defaults including constraints)".encode())
+            with conn.cursor().copy(f"copy bare ({columns}) from stdin csv".encode()) as copy:
+                for piece in pieces(path):
+                    copy.write(piece)
+            conn.execute("alter table bare add primary key (account_id, trade_date, trade_id)")
+            conn.execute("create index on bare using brin (trade_date, close_time, id) with (autosummarize = on)")
+            conn.execute("select prop_trading_model.create_change_triggers('bare')")
+            conn.execute(
+                f"alter table {parent} attach partition bare for values from ('{MONTH}') to ('2024-04-01')".encode()
+            )
+        return {"seconds": time.monotonic() - begun}
+
+
 def load(server: str, path: Path, template: str | None = None, *, month_there: bool = True, **options: Any) -> Any:
     with ExitStack() as stack:
         url = stack.enter_context(fresh_database(server, template))
@@ -121,7 +143,7 @@ def run_loader(url: str, *paths: Path, **options: Any) -> Any:
 def measure(server: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     path = sample(folder / "month", given.trades, MONTH[:7], seed=1)
     forms = other_forms(path)
-    plain, logged, loads = [], [], defaultdict(list)
+    plain, logged, bare, loads = [], [], [], defaultdict(list)
     with ExitStack() as stack:
         around = None
         if given.around:
@@ -132,6 +154,7 @@ def measure(server: str, folder: Path, given: argparse.Namespace) -> dict[str, A
         for _ in range(given.rounds):
             plain.append(plain_copy(server, path, triggers=False))
             logged.append(plain_copy(server, path, triggers=True))
+            bare.append(bare_copy(server, path))
             loads["CSV into an existing month"].append(load(server, path))
             loads["CSV into a month that is not there yet"].append(load(server, path, month_there=False))
             if around:
@@ -142,11 +165,15 @@ def measure(server: str, folder: Path, given: argparse.Namespace) -> dict[str, A
             loads["Parquet"].append(load(server, forms["parquet"]))
             loads["JSON lines"].append(load(server, forms["jsonl"]))
             loads["one row in ten bad"].append(load(server, forms["bad"], max_rejects="20%"))
-    return summary(given.trades, plain, logged, loads)
+    return summary(given.trades, plain, logged, bare, loads)
 
 
 def summary(
-    trades: int, plain: list[dict[str, float]], logged: list[dict[str, float]], loads: dict[str, list[Any]]
+    trades: int,
+    plain: list[dict[str, float]],
+    logged: list[dict[str, float]],
+    bare: list[dict[str, float]],
+    loads: dict[str, list[Any]],
 ) -> dict[str, Any]:
     def median(measured: list[Any], what: str) -> float:
         return statistics.median(each[what] for each in measured)
@@ -155,6 +182,7 @@ def summary(
     return {
         "trades": trades,
         "plain_copy_rows_per_second": round(trades / copy),
+        "bare_copy_indexed_and_attached_to_plain_copy": round(copy / median(bare, "seconds"), 2),
         "loads_to_plain_copy": {name: round(copy / median(each, "seconds"), 2) for name, each in loads.items()},
         "ways": {name: each[0]["way"] for name, each in loads.items()},
         "offered_again_seconds": round(max(median(each, "again") for each in loads.values()), 2),
