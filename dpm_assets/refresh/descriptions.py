@@ -6,6 +6,7 @@ ROLLUP_DESCRIPTIONS = {
     "rollup_account": "Each account's whole life, merged from its months.",
     "rollup_account_symbol": "Which account trades which symbol, and until when.",
     "rollup_account_recent": "What each account did in the trailing 30 and 7 days.",
+    "rollup_account_day_net": "The net of each account-day, in the order of each day's nets: where quantiles are found.",
     "rollup_market_day": "The whole market by day, with the quantiles of account-day net.",
     "rollup_symbol_day": "Trades by symbol and day.",
 }
@@ -15,7 +16,8 @@ ROLLUP_INPUTS = {
     "rollup_account": ["rollup_account_month", "raw_trades_closed"],
     "rollup_account_symbol": ["rollup_account_symbol_day"],
     "rollup_account_recent": ["rollup_account_symbol_day", "rollup_market_day"],
-    "rollup_market_day": ["rollup_account_symbol_day", "rollup_symbol_day"],
+    "rollup_account_day_net": ["rollup_account_symbol_day"],
+    "rollup_market_day": ["rollup_account_day_net", "rollup_symbol_day"],
     "rollup_symbol_day": ["rollup_account_symbol_day"],
 }
 _VIEWS = {

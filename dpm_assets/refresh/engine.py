@@ -18,6 +18,7 @@ BITE = 200_000
 ROLLUPS = (
     "rollup_account_symbol_day",
     "rollup_symbol_day",
+    "rollup_account_day_net",
     "rollup_market_day",
     "rollup_account_month",
     "rollup_account",

@@ -123,6 +123,11 @@ begin
         'prop_trading_model.rollup_account_symbol_day as r where ' || of_month
     ));
     written := written + prop_trading_model.apply_rebuilt('prop_trading_model.rollup_symbol_day', of_month);
+    perform prop_trading_model.make_rebuilt(
+        'select r.trade_date, sum(r.net) as net, r.account_id from prop_trading_model.rollup_account_symbol_day as r'
+        ' where ' || of_month || ' group by r.trade_date, r.account_id'
+    );
+    written := written + prop_trading_model.apply_rebuilt('prop_trading_model.rollup_account_day_net', of_month);
     perform prop_trading_model.make_rebuilt(prop_trading_model.market_day_query(
         'prop_trading_model.rollup_account_symbol_day as r where ' || of_month,
         'prop_trading_model.rollup_symbol_day as r where ' || of_month

@@ -1,7 +1,8 @@
--- rollup_symbol_day and rollup_market_day: what all accounts did together, by symbol and day, and by day.
+-- rollup_symbol_day, rollup_account_day_net and rollup_market_day: what all accounts did together, by symbol and day, and by
+-- day.
 -- Invariant: every measure equals the sum over rollup_account_symbol_day. Sums move by what the account-days of refresh_keys
 -- had before and have after (exact, as numerics are), so that the cost follows the keys; extremes are looked up again only
--- where the row that held one has changed; quantiles do not merge and are taken from the whole day.
+-- where the row that held one has changed; quantiles, which do not merge, are found by their place among the day's nets.
 
 -- Adds the rows of the account-days of refresh_keys to refresh_symbol_days, as they are now: once with sign -1 before
 -- rollup_account_symbol_day is brought up to date, and once with sign 1 after.
@@ -149,40 +150,138 @@ as $$
     $query$, source, source_of_sums)
 $$;
 
--- Brings rollup_market_day up to date for these days; returns the rows written or removed.
-create or replace function prop_trading_model.refresh_market_day(days date[]) returns bigint
+-- Adds the nets of the account-days of refresh_keys to refresh_nets, as they are now: with sign -1 before
+-- rollup_account_symbol_day is brought up to date, and with sign 1 after.
+create or replace function prop_trading_model.note_nets(sign integer) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    first_day date;
+    last_day date;
+begin
+    select min(trade_date), max(trade_date) into first_day, last_day from prop_trading_model.refresh_keys;
+    insert into prop_trading_model.refresh_nets (sign, trade_date, net, account_id)
+    select note_nets.sign, r.trade_date, sum(r.net), r.account_id
+    from prop_trading_model.refresh_keys as k
+    join prop_trading_model.rollup_account_symbol_day as r
+        on r.account_id = k.account_id and r.trade_date = k.trade_date and r.trade_date between first_day and last_day
+    group by r.trade_date, r.account_id;
+end
+$$;
+
+-- Moves rollup_account_day_net to what refresh_nets holds; returns the rows written or removed.
+create or replace function prop_trading_model.move_account_day_net() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    gone bigint;
     written bigint;
 begin
-    execute format($statement$
-        with fresh as materialized (%s),
-        gone as (
-            delete from prop_trading_model.rollup_market_day as r
-            where r.trade_date = any ($1) and not exists (select from fresh as f where f.trade_date = r.trade_date)
-            returning 1
-        ),
-        written as (
-            insert into prop_trading_model.rollup_market_day as r
-            select * from fresh
-            on conflict (trade_date) do update set
-                accounts = excluded.accounts, profitable_accounts = excluded.profitable_accounts,
-                losing_accounts = excluded.losing_accounts, trades = excluded.trades, wins = excluded.wins,
-                losses = excluded.losses, gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss,
-                net = excluded.net, net_squares = excluded.net_squares, net_max = excluded.net_max,
-                net_min = excluded.net_min, net_q1 = excluded.net_q1, net_median = excluded.net_median,
-                net_q3 = excluded.net_q3, volume = excluded.volume, lots = excluded.lots
-            where r is distinct from excluded
-            returning 1
-        )
-        select (select count(*) from gone) + (select count(*) from written)
-        $statement$, prop_trading_model.market_day_query(
-            'prop_trading_model.rollup_account_symbol_day as r where r.trade_date = any ($1)',
-            'prop_trading_model.rollup_symbol_day as r where r.trade_date = any ($1)'
-        )
-    ) into written using days;
-    return written;
+    analyze prop_trading_model.refresh_nets;
+    delete from prop_trading_model.rollup_account_day_net as r
+    using prop_trading_model.refresh_nets as o
+    where o.sign < 0 and r.trade_date = o.trade_date and r.net = o.net and r.account_id = o.account_id
+        and not exists (
+            select from prop_trading_model.refresh_nets as n
+            where n.sign > 0 and n.trade_date = o.trade_date and n.net = o.net and n.account_id = o.account_id
+        );
+    get diagnostics gone = row_count;
+    insert into prop_trading_model.rollup_account_day_net (trade_date, net, account_id)
+    select n.trade_date, n.net, n.account_id
+    from prop_trading_model.refresh_nets as n
+    where n.sign > 0
+        and not exists (
+            select from prop_trading_model.refresh_nets as o
+            where o.sign < 0 and o.trade_date = n.trade_date and o.net = n.net and o.account_id = n.account_id
+        );
+    get diagnostics written = row_count;
+    return gone + written;
+end
+$$;
+
+-- A quantile of the nets of a day that has so many accounts, as quantile() has it: found by its place in their order.
+create or replace function prop_trading_model.day_quantile(day date, accounts bigint, fraction numeric) returns numeric
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select nets[1] + (coalesce(nets[2], nets[1]) - nets[1]) * (fraction * (accounts - 1) - floor(fraction * (accounts - 1)))
+    from (
+        select array(
+            select n.net from prop_trading_model.rollup_account_day_net as n
+            where n.trade_date = day
+            order by n.net
+            offset floor(fraction * (accounts - 1))::bigint
+            limit 2
+        ) as nets
+    ) as neighbours
+$$;
+
+-- Moves rollup_market_day by what refresh_nets holds, and takes its sums from rollup_symbol_day; returns the rows written or
+-- removed.
+create or replace function prop_trading_model.move_market_day() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    gone bigint;
+    written bigint;
+begin
+    insert into prop_trading_model.rollup_market_day as r
+    select
+        d.trade_date, d.accounts, d.profitable_accounts, d.losing_accounts, s.trades, s.wins, s.losses,
+        s.gross_profit, s.gross_loss, s.net, d.net_squares, e.net_max, e.net_min,
+        prop_trading_model.day_quantile(d.trade_date, d.accounts, 0.25),
+        prop_trading_model.day_quantile(d.trade_date, d.accounts, 0.5),
+        prop_trading_model.day_quantile(d.trade_date, d.accounts, 0.75),
+        s.volume, s.lots
+    from (
+        select
+            m.trade_date, coalesce(o.accounts, 0) + m.accounts as accounts,
+            coalesce(o.profitable_accounts, 0) + m.profitable_accounts as profitable_accounts,
+            coalesce(o.losing_accounts, 0) + m.losing_accounts as losing_accounts,
+            coalesce(o.net_squares, 0) + m.net_squares as net_squares
+        from (
+            select
+                trade_date, sum(sign) as accounts,
+                coalesce(sum(sign) filter (where net > 0), 0) as profitable_accounts,
+                coalesce(sum(sign) filter (where net < 0), 0) as losing_accounts,
+                sum(sign * net * net) as net_squares
+            from prop_trading_model.refresh_nets
+            group by trade_date
+        ) as m
+        left join prop_trading_model.rollup_market_day as o using (trade_date)
+    ) as d
+    cross join lateral (
+        select
+            sum(y.trades)::bigint as trades, sum(y.wins)::bigint as wins, sum(y.losses)::bigint as losses,
+            sum(y.gross_profit) as gross_profit, sum(y.gross_loss) as gross_loss, sum(y.net) as net,
+            sum(y.volume) as volume, sum(y.lots) as lots
+        from prop_trading_model.rollup_symbol_day as y
+        where y.trade_date = d.trade_date
+    ) as s
+    cross join lateral (
+        select max(n.net) as net_max, min(n.net) as net_min
+        from prop_trading_model.rollup_account_day_net as n
+        where n.trade_date = d.trade_date
+    ) as e
+    where d.accounts > 0
+    on conflict (trade_date) do update set
+        accounts = excluded.accounts, profitable_accounts = excluded.profitable_accounts,
+        losing_accounts = excluded.losing_accounts, trades = excluded.trades, wins = excluded.wins,
+        losses = excluded.losses, gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss,
+        net = excluded.net, net_squares = excluded.net_squares, net_max = excluded.net_max,
+        net_min = excluded.net_min, net_q1 = excluded.net_q1, net_median = excluded.net_median,
+        net_q3 = excluded.net_q3, volume = excluded.volume, lots = excluded.lots
+    where r is distinct from excluded;
+    get diagnostics written = row_count;
+
+    delete from prop_trading_model.rollup_market_day as r
+    using (select distinct trade_date from prop_trading_model.refresh_nets) as m
+    where r.trade_date = m.trade_date
+        and not exists (select from prop_trading_model.rollup_account_day_net as n where n.trade_date = m.trade_date);
+    get diagnostics gone = row_count;
+    return written + gone;
 end
 $$;

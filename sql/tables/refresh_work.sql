@@ -23,3 +23,9 @@ create unlogged table if not exists prop_trading_model.refresh_symbol_days (
     sign integer not null,
     like prop_trading_model.rollup_symbol_day
 );
+
+-- The nets of the account-days, before and after.
+create unlogged table if not exists prop_trading_model.refresh_nets (
+    sign integer not null,
+    like prop_trading_model.rollup_account_day_net
+);
