@@ -109,6 +109,7 @@ class _Encoder:
             return strings([]), pa.record_batch([*nothing, whole_numbers(np.zeros(0, np.int64))], [*self.key, FILE_ROW])
         keys = pa.Table.from_batches(encoded.keys).combine_chunks()
         lines = pa.concat_arrays(encoded.lines)
+        encoded.lines, encoded.keys = [], []  # or memory would hold the chunk three times
         order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in [*self.key, FILE_ROW]])
         return lines.take(order), keys.take(order).combine_chunks().to_batches()[0]
 
@@ -135,7 +136,9 @@ def _gathered(
     for each in encoded:
         gathered.add(each)
         if gathered.full(size):
-            yield encoder.chunk(gathered, position())
-            gathered, size, first = _Encoded(), ROWS, False
+            chunk, gathered = encoder.chunk(gathered, position()), _Encoded()
+            yield chunk
+            del chunk  # or it would stay until the next is made
+            size, first = ROWS, False
     if gathered.sifted.rows_read or first:
         yield encoder.chunk(gathered, position())
