@@ -90,6 +90,27 @@ def test_copy_leaves_its_account_days(conn: Connection, db: Database, table: str
     assert differences(db) == []
 
 
+@pytest.mark.parametrize("table", ["raw_trades_closed", LEAF])
+@pytest.mark.parametrize("rows", [1, 100, 101, 500])
+def test_a_statement_of_any_size_leaves_each_account_day_once(conn: Connection, table: str, rows: int) -> None:
+    def logged() -> list[tuple[str, date]]:
+        taken = conn.execute("delete from changed_account_days returning account_id, trade_date").fetchall()
+        return sorted(taken)
+
+    conn.execute(
+        sql.SQL("insert into {} (trade_id, account_id, login, trade_date)"
+                " select 'many' || n, 'many' || mod(n, 3), 'l', '2024-01-10' from generate_series(1, %s) as n")
+        .format(sql.Identifier(table)), [rows],
+    )  # fmt: skip
+    days = sorted({(f"many{n % 3}", A1[1]) for n in range(1, rows + 1)})
+    assert logged() == days
+    conn.execute(sql.SQL("update {} set trade_date = '2024-01-11' where login = 'l' and trade_id like 'many%'")
+                 .format(sql.Identifier(table)))  # fmt: skip
+    assert logged() == sorted(days + [(account, A2[1]) for account, _ in days])
+    conn.execute(sql.SQL("delete from {} where trade_id like 'many%'").format(sql.Identifier(table)))
+    assert logged() == [(account, A2[1]) for account, _ in days]
+
+
 def test_an_update_to_another_month_leaves_the_day_it_left_and_the_day_it_came_to(
     conn: Connection, db: Database
 ) -> None:
