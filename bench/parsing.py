@@ -29,7 +29,7 @@ import pyarrow.json
 import pyarrow.parquet
 
 from dpm_assets.calendar import parse_month
-from dpm_assets.loads.encoding import copy_text
+from dpm_assets.loads.encoding import copy_lines
 from dpm_assets.loads.feeds import TRADES, Number
 from dpm_assets.loads.header import read_header
 from dpm_assets.loads.reading import open_pieces, sieve_for
@@ -125,7 +125,7 @@ def ours(path: Path, names: list[str]) -> None:
     with open_pieces(source, header) as (pieces, _):
         for piece in pieces:
             for rows in sieve.sift(piece).rows:
-                copy_text(rows)
+                copy_lines(rows, rows.schema.names, {})
 
 
 def best(parse: Parser, path: Path, names: list[str], rounds: int) -> float:
