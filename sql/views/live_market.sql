@@ -1,5 +1,5 @@
--- The live forms of rollup_account_symbol_day, rollup_symbol_day and rollup_market_day: what these would hold after a refresh
--- that took all that is pending.
+-- The live forms of rollup_account_symbol_day, rollup_account_day_net, rollup_symbol_day and rollup_market_day: what these would
+-- hold after a refresh that took all that is pending.
 -- Invariant: the same columns as the rollup; settled rows come from the rollup, all others from the raw trades. A day with
 -- a pending account-day is put together anew, from its settled rows and the fresh ones.
 
@@ -30,6 +30,12 @@ begin
     execute format(
         'create or replace view prop_trading_model.live_account_symbol_day as with %s'
         ' select r.* from prop_trading_model.rollup_account_symbol_day as r where %s union all %s',
+        prop_trading_model.live_sources(), prop_trading_model.settled_condition(), fresh
+    );
+    execute format(
+        'create or replace view prop_trading_model.live_account_day_net as with %s'
+        ' select r.* from prop_trading_model.rollup_account_day_net as r where %s'
+        ' union all select f.trade_date, sum(f.net), f.account_id from (%s) as f group by f.trade_date, f.account_id',
         prop_trading_model.live_sources(), prop_trading_model.settled_condition(), fresh
     );
     execute format(
