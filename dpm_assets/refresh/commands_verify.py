@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
@@ -36,7 +36,8 @@ def _print(result: Verification) -> None:
     if not result.total:
         console.print(f"No difference: {compared} equal their recomputation from the raw rows.")
         return
-    table = Table("object", "what", "key", "expected", "found")
+    # A name is never cut short, however narrow the terminal is: it is what one has to look for.
+    table = Table(Column("object", no_wrap=True), "what", "key", "expected", "found")
     for difference in result.differences:
         table.add_row(difference.object, difference.kind, *map(_words, _values(difference)))
     console.print(table)

@@ -28,7 +28,7 @@ select statement from (
     where c.relnamespace = 'prop_trading_model'::regnamespace and c.relkind in ('r', 'p')
         and not c.relispartition and c.relname <> 'alembic_version'
     union all
-    select 4, format('drop routine %s cascade', p.oid::regprocedure) from pg_proc as p
+    select 4, format('drop routine if exists %s cascade', p.oid::regprocedure) from pg_proc as p
     where p.pronamespace = 'prop_trading_model'::regnamespace
 ) as drops (place, statement)
 order by place
