@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.loads import chunks as sizes
 from dpm_assets.loads import ledger
@@ -42,6 +43,7 @@ class Writing:
 
     def __init__(
         self,
+        db: Database,
         conn: psycopg.Connection[Any],
         entry: ledger.Entry,
         options: Options,
@@ -49,6 +51,7 @@ class Writing:
         *,
         columns: tuple[Column, ...],
     ) -> None:
+        self.db = db
         self.conn = conn
         self.entry = entry
         self.feed = entry.header.feed
@@ -103,8 +106,9 @@ class Writing:
         result: LoadResult | None = None
         with self.conn.transaction() as transaction:
             self._begin()
-            targets = MonthTargets(self.conn, self.feed, self.entry.batch_id)
-            direct = DirectCopy(self.conn, self.feed, self.columns, self.entry.batch_id, targets)
+            direct = DirectCopy(
+                self.conn, self.feed, self.columns, self.entry.batch_id, MonthTargets(self.db, self.conn, self.feed)
+            )
             for chunk in self._counted(chunks):
                 direct.take(chunk)
             self.entry.source.check_unchanged()
@@ -112,7 +116,6 @@ class Writing:
                 raise psycopg.Rollback(transaction)
             if result := self._earlier():
                 raise psycopg.Rollback(transaction)
-            targets.attach()
             moved = remove_old_copies(self.conn, direct, self.options.correction_days)
             merged = Merged(
                 inserted=direct.rows - moved.rows,
