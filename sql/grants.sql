@@ -15,7 +15,7 @@ declare
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer)', 'create_yearly_partitions(integer)', 'ensure_trade_months(date[])',
-        'ensure_metrics_years(integer[])'
+        'ensure_metrics_years(integer[])', 'make_bare_month(date, bigint)', 'attach_bare_month(date, bigint)'
     ];
     for_refreshers text[] := array[
         'refresh_bite(bigint, date[], text, boolean)', 'rebuild_month(date, text)', 'rebuild_totals(text)',

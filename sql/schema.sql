@@ -19,6 +19,7 @@ set client_min_messages = warning;
 \ir functions/changes.sql
 \ir functions/partitions.sql
 \ir functions/catalogue.sql
+\ir functions/bare_months.sql
 \ir functions/loads.sql
 \ir functions/rollup_account_symbol_day.sql
 \ir functions/rollup_market.sql

@@ -118,7 +118,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         (outcome, report)
         for outcome in ("passed", "failed", "error")
         for report in terminalreporter.stats.get(outcome, [])
-        if outcome != "passed" or report.when == "call"
+        if isinstance(report, pytest.TestReport) and (outcome != "passed" or report.when == "call")
     ]
     counts = {
         kind: (

@@ -11,8 +11,10 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.loads import chunks, direct, writing
+from dpm_assets.loads.leaves import MonthTargets
 from dpm_assets.loads.load import LoadResult, load_file
 from dpm_assets.loads.undo import undo_load
+from dpm_assets.refresh.verify import verify
 from tests.trade_rows import HEADER, many, rows, trade, value, wait_for, write
 
 pytestmark = pytest.mark.sql
@@ -32,6 +34,7 @@ def joined(path: Path, *files: Path) -> Path:
 
 
 def test_new_trades_go_straight_into_their_months(db: Database, tmp_path: Path) -> None:
+    value(db, "select count(*) from ensure_trade_months(array['2025-03-01', '2025-04-01']::date[])")
     march, april = many(tmp_path / "3.csv", 15_000), many(tmp_path / "4.csv", 15_000, "2025-04-02", first=15_000)
     result = load_file(db, joined(tmp_path / "both.csv", march, april))
     assert (result.path_taken, result.rows_inserted, result.rows_written) == ("direct", 30_000, 30_000)
@@ -39,6 +42,68 @@ def test_new_trades_go_straight_into_their_months(db: Database, tmp_path: Path) 
     assert value(db, "select count(*) from raw_trades_closed where load_batch_id = %s", result.batch_id) == 30_000
     assert value(db, "select count(distinct (account_id, trade_date)) from changed_account_days") == 200
     assert value(db, "select count(*) from raw_trades_closed where ingestion_timestamp is null") == 0
+
+
+_LEAF = """
+select
+    (select array_agg(tgname::text order by tgname) from pg_trigger
+        where tgrelid = c.oid and not tgisinternal and tgenabled = 'A'),
+    (select array_agg(conname::text order by conname) from pg_constraint where conrelid = c.oid and contype in ('p', 'c')),
+    (select array_agg(pg_get_indexdef(indexrelid) ~ 'USING brin' order by 1) from pg_index where indrelid = c.oid),
+    pg_get_userbyid(c.relowner), c.relacl::text
+from pg_class as c where c.oid = %s::regclass
+"""
+
+
+def test_a_month_that_is_not_there_is_loaded_bare_and_attached_like_every_other(db: Database, tmp_path: Path) -> None:
+    value(db, "select count(*) from ensure_trade_months(array['2025-04-01']::date[])")
+    result = load_file(db, many(tmp_path / "3.csv", 15_000))
+    assert (result.path_taken, result.rows_inserted, result.months) == ("direct", 15_000, [date(2025, 3, 1)])
+    loaded, made = (rows(db, _LEAF, f"raw_trades_closed_2025_{month}") for month in ("03", "04"))
+    assert [str(loaded).replace("2025_03", "")] == [str(made).replace("2025_04", "")]
+    assert value(db, "select count(*) from changed_account_days") == 0
+    assert rows(db, "select month, reason from changed_months") == [(date(2025, 3, 1), "loaded whole")]
+    with db.connection("dpm_refresher") as conn:
+        conn.execute("call prop_trading_model.refresh_warehouse()")
+    assert verify(db).differences == []
+    assert value(db, "select sum(trades) from rollup_market_day") == 15_000
+    assert load_file(db, many(tmp_path / "more.csv", 15_000, first=15_000)).rows_inserted == 15_000
+    assert value(db, "select count(*) from changed_account_days") > 0
+
+
+def test_a_key_that_is_twice_in_a_file_for_a_bare_month_is_merged(db: Database, tmp_path: Path) -> None:
+    march, again = many(tmp_path / "3.csv", 15_000), many(tmp_path / "again.csv", 10, profit="9.00")
+    result = load_file(db, joined(tmp_path / "both.csv", march, again))
+    assert (result.path_taken, result.rows_inserted, result.rows_updated) == ("merged", 15_000, 10)
+    assert value(db, "select count(*) from raw_trades_closed where profit = 9") == 10
+    assert value(db, "select count(*) from pg_class where relname like '%%batch%%' and relname like 'raw%%'") == 0
+
+
+def test_a_month_that_somebody_makes_during_a_bare_load_is_merged_into(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attach = MonthTargets.attach
+
+    def made_in_between(targets: MonthTargets) -> None:
+        value(db, "select count(*) from ensure_trade_months(array['2025-03-01']::date[])")
+        attach(targets)
+
+    monkeypatch.setattr(MonthTargets, "attach", made_in_between)
+    result = load_file(db, many(tmp_path / "3.csv", 15_000))
+    assert (result.path_taken, result.rows_inserted) == ("merged", 15_000)
+    assert value(db, "select count(*) from raw_trades_closed_2025_03") == 15_000
+
+
+def test_two_loads_of_the_same_new_month_at_once_both_end(db: Database, tmp_path: Path) -> None:
+    files = [many(tmp_path / f"{n}.csv", 15_000, first=n * 15_000) for n in range(2)]
+    done: list[LoadResult] = []
+    threads = [threading.Thread(target=lambda path=path: done.append(load_file(db, path))) for path in files]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert [result.rows_inserted for result in done] == [15_000, 15_000]
+    assert value(db, "select count(*) from raw_trades_closed") == 30_000
 
 
 def test_an_export_taken_anew_is_staged_at_once(db: Database, tmp_path: Path) -> None:
@@ -81,6 +146,7 @@ def test_old_copies_are_found_as_far_as_the_correction_days(
     db: Database, tmp_path: Path, days: int, found: bool
 ) -> None:
     old = date.fromordinal(date(2025, 3, 3).toordinal() - days).isoformat()
+    value(db, "select count(*) from ensure_trade_months(array[%s::date])", old)
     load_file(db, write(tmp_path / "old.csv", trade("T9", old, account_id="A9")))
     path = many(tmp_path / "new.csv", 20_000)
     result = load_file(db, path, full_history=False)
@@ -153,6 +219,7 @@ def test_two_direct_loads_that_cross_each_other_both_end(
 
 def test_the_copy_that_a_load_at_the_same_time_moved_is_seen(db: Database, database_url: str, tmp_path: Path) -> None:
     """Two loads hold the same trade at different dates: the later one to commit finds the copy of the other."""
+    value(db, "select count(*) from ensure_trade_months(array['2025-03-01']::date[])")
     one, two = many(tmp_path / "1.csv", 15_000), many(tmp_path / "2.csv", 15_000, "2025-03-10")
     results: list[LoadResult] = []
     with psycopg.connect(database_url) as other:

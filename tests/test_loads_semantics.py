@@ -38,11 +38,19 @@ def stored(db: Database) -> list[tuple[str, date, float]]:
 
 
 def pending_keys(db: Database) -> set[tuple[str, date]]:
-    return set(rows(db, "select distinct account_id, trade_date from changed_account_days"))
+    """Account-days in the log, and those of months that are marked whole, as one that was loaded bare is."""
+    return set(
+        rows(
+            db,
+            "select account_id, trade_date from changed_account_days union"
+            " select account_id, trade_date from raw_trades_closed"
+            " where date_trunc('month', trade_date)::date in (select month from changed_months)",
+        )
+    )
 
 
 def forget_pending_keys(db: Database) -> None:
-    rows(db, "delete from changed_account_days returning 1")
+    rows(db, "with months as (delete from changed_months) delete from changed_account_days returning 1")
 
 
 def test_new_trades_are_inserted_with_their_batch_and_make_their_month(db: Database, tmp_path: Path) -> None:

@@ -70,15 +70,15 @@ def _load_with(db: Database, source: Source, header: Header, options: Options) -
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
             return earlier
         entry = ledger.open_entry(conn, source, header, _remarks(header), options.retry)
-        return _tidy_up(conn, _load(db, conn, entry, options))
+        return _tidy_up(conn, _load(conn, entry, options))
 
 
-def _load(db: Database, conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) -> LoadResult:
+def _load(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) -> LoadResult:
     """Straight into the table if that promises well; the careful way if it does not, or something came in between."""
     sieve = sieve_for(entry.header)
     try:
         with Rejects(entry.batch_id) as rejects:
-            writing = Writing(db, conn, entry, options, rejects, columns=sieve.judge.columns)
+            writing = Writing(conn, entry, options, rejects, columns=sieve.judge.columns)
             with open_chunks(entry.source, sieve, writing.instead_of_null()) as chunks:
                 first = next(chunks)
                 way = writing.directly if writing.promises_well(first) else writing.carefully
@@ -87,7 +87,7 @@ def _load(db: Database, conn: psycopg.Connection[Any], entry: ledger.Entry, opti
         if earlier := ledger.already_loaded(conn, entry.source, entry.feed):
             return earlier
     with Rejects(entry.batch_id) as rejects:
-        writing = Writing(db, conn, entry, options, rejects, columns=sieve.judge.columns)
+        writing = Writing(conn, entry, options, rejects, columns=sieve.judge.columns)
         with open_chunks(entry.source, sieve, {}) as chunks:
             return writing.carefully(chunks)
 

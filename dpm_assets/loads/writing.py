@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.loads import chunks as sizes
 from dpm_assets.loads import ledger
@@ -43,7 +42,6 @@ class Writing:
 
     def __init__(
         self,
-        db: Database,
         conn: psycopg.Connection[Any],
         entry: ledger.Entry,
         options: Options,
@@ -51,7 +49,6 @@ class Writing:
         *,
         columns: tuple[Column, ...],
     ) -> None:
-        self.db = db
         self.conn = conn
         self.entry = entry
         self.feed = entry.header.feed
@@ -106,9 +103,8 @@ class Writing:
         result: LoadResult | None = None
         with self.conn.transaction() as transaction:
             self._begin()
-            direct = DirectCopy(
-                self.conn, self.feed, self.columns, self.entry.batch_id, MonthTargets(self.db, self.conn, self.feed)
-            )
+            targets = MonthTargets(self.conn, self.feed, self.entry.batch_id)
+            direct = DirectCopy(self.conn, self.feed, self.columns, self.entry.batch_id, targets)
             for chunk in self._counted(chunks):
                 direct.take(chunk)
             self.entry.source.check_unchanged()
@@ -116,6 +112,7 @@ class Writing:
                 raise psycopg.Rollback(transaction)
             if result := self._earlier():
                 raise psycopg.Rollback(transaction)
+            targets.attach()
             moved = remove_old_copies(self.conn, direct, self.options.correction_days)
             merged = Merged(
                 inserted=direct.rows - moved.rows,

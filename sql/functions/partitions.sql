@@ -2,6 +2,17 @@
 -- Invariant: a leaf is built beside its table and attached complete (owner, privileges, indexes, triggers), so that no
 -- lock stronger than SHARE UPDATE EXCLUSIVE is taken on the parent: readers and writers of other months never wait.
 
+-- Whether a leaf covers [lower, upper).
+create or replace function prop_trading_model.has_leaf(parent regclass, lower date, upper date) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select from pg_inherits as i cross join lateral prop_trading_model.leaf_bounds(i.inhrelid) as b
+        where i.inhparent = parent and not i.inhdetachpending and b.lower <= has_leaf.lower and b.upper >= has_leaf.upper
+    )
+$$;
+
 -- Makes one leaf unless a leaf covers [lower, upper) already. True when it made one. One session makes leaves at a time;
 -- others wait for it as long as it takes, and find the work done.
 create or replace function prop_trading_model.create_leaf(parent regclass, leaf_name text, lower date, upper date)
@@ -11,10 +22,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.create_leaf', 0));
-    if exists (
-        select from pg_inherits as i cross join lateral prop_trading_model.leaf_bounds(i.inhrelid) as b
-        where i.inhparent = parent and not i.inhdetachpending and b.lower <= create_leaf.lower and b.upper >= create_leaf.upper
-    ) then
+    if prop_trading_model.has_leaf(parent, lower, upper) then
         return false;
     end if;
     if to_regclass(format('prop_trading_model.%I', leaf_name)) is not null then
@@ -55,6 +63,18 @@ create or replace function prop_trading_model.dress_leaf(parent regclass, leaf r
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    perform prop_trading_model.copy_privileges(parent, leaf);
+    if parent = 'prop_trading_model.raw_trades_closed'::regclass then
+        perform prop_trading_model.create_change_triggers(leaf);
+    end if;
+end
+$$;
+
+create or replace function prop_trading_model.copy_privileges(parent regclass, leaf regclass) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     grants record;
 begin
@@ -69,9 +89,6 @@ begin
     loop
         execute format('grant %s on %s to %s', grants.privileges, leaf, grants.grantee);
     end loop;
-    if parent = 'prop_trading_model.raw_trades_closed'::regclass then
-        perform prop_trading_model.create_change_triggers(leaf);
-    end if;
 end
 $$;
 
