@@ -3,20 +3,22 @@
     python bench/load_rate.py [--trades 1000000] [--around 6000000] [--rounds 3] [--url postgresql://...]
 
 `--around` puts that many trades into the months before and after (0: none). Each round uses fresh databases and does every
-line of the table in turn, so that a slow minute of the machine slows all of them; medians of the rounds are printed, as
-ratios of the rows per second of the plain COPY, which runs with the key log's triggers off: what PostgreSQL itself can
-reach. A load is everything: hash, parsing, validation, old copies, keys, ledger, BRIN summaries.
+line of the table in turn, every other round from the last to the first, so that a slow minute of the machine slows all of
+them; before each, what earlier ones wrote is on the disk. Medians of the rounds are printed, as ratios of the rows per second
+of the plain COPY, which runs with the key log's triggers off: what PostgreSQL itself can reach. A load is everything: hash,
+parsing, validation, old copies, keys, ledger, BRIN summaries.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -85,8 +87,14 @@ def prepared(url: str, stack: ExitStack, triggers: bool) -> psycopg.Connection[A
     conn.execute("select prop_trading_model.ensure_trade_months(array[%s::date])", [MONTH])
     if not triggers:
         conn.execute("alter table prop_trading_model.raw_trades_closed disable trigger user")
-    conn.execute("checkpoint")
+    settle(conn)
     return conn
+
+
+def settle(conn: psycopg.Connection[Any]) -> None:
+    """Nothing is left to be written to the disk meanwhile."""
+    conn.execute("checkpoint")
+    os.sync()
 
 
 def plain_copy(server: str, path: Path, triggers: bool) -> dict[str, float]:
@@ -109,7 +117,7 @@ def bare_copy(server: str, path: Path) -> dict[str, float]:
     """Seconds of the other way to fill a month: COPY into a table without indexes and triggers, index it, attach it."""
     with ExitStack() as stack:
         conn = stack.enter_context(psycopg.connect(stack.enter_context(fresh_database(server)), autocommit=True))
-        conn.execute("checkpoint")
+        settle(conn)
         columns = path.open().readline().strip()
         parent = "prop_trading_model.raw_trades_closed"
         begun = time.monotonic()
@@ -132,6 +140,8 @@ def load(server: str, path: Path, template: str | None = None, *, month_there: b
         url = stack.enter_context(fresh_database(server, template))
         if month_there:
             prepared(url, stack, triggers=True)
+        else:
+            settle(stack.enter_context(psycopg.connect(url, autocommit=True)))
         return run_loader(url, path, **options)
 
 
@@ -143,7 +153,7 @@ def run_loader(url: str, *paths: Path, **options: Any) -> Any:
 def measure(server: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     path = sample(folder / "month", given.trades, MONTH[:7], seed=1)
     forms = other_forms(path)
-    plain, logged, bare, loads = [], [], [], defaultdict(list)
+    measured: dict[str, list[Any]] = defaultdict(list)
     with ExitStack() as stack:
         around = None
         if given.around:
@@ -151,30 +161,41 @@ def measure(server: str, folder: Path, given: argparse.Namespace) -> dict[str, A
             run_loader(around, *(sample(folder / m, given.around // 2, m, seed=n) for n, m in enumerate(AROUND, 2)))
             with psycopg.connect(around, autocommit=True) as conn:
                 conn.execute("vacuum (analyze) prop_trading_model.raw_trades_closed")
-        for _ in range(given.rounds):
-            plain.append(plain_copy(server, path, triggers=False))
-            logged.append(plain_copy(server, path, triggers=True))
-            bare.append(bare_copy(server, path))
-            loads["CSV into an existing month"].append(load(server, path))
-            loads["CSV into a month that is not there yet"].append(load(server, path, month_there=False))
-            if around:
-                loads[f"CSV, {given.around:,} trades around"].append(load(server, path, around))
-                loads[f"CSV --full-history, {given.around:,} trades around"].append(
-                    load(server, path, around, full_history=True)
-                )
-            loads["Parquet"].append(load(server, forms["parquet"]))
-            loads["JSON lines"].append(load(server, forms["jsonl"]))
-            loads["one row in ten bad"].append(load(server, forms["bad"], max_rejects="20%"))
-    return summary(given.trades, plain, logged, bare, loads)
+        steps = steps_of_a_round(server, path, forms, around, given.around)
+        for number in range(given.rounds):
+            for name in reversed(steps) if number % 2 else steps:
+                measured[name].append(steps[name]())
+    return summary(given.trades, measured)
 
 
-def summary(
-    trades: int,
-    plain: list[dict[str, float]],
-    logged: list[dict[str, float]],
-    bare: list[dict[str, float]],
-    loads: dict[str, list[Any]],
-) -> dict[str, Any]:
+PLAIN, LOGGED, BARE = "plain COPY", "COPY with the key log", "COPY, indexed and attached"
+
+
+def steps_of_a_round(
+    server: str, path: Path, forms: dict[str, Path], around: str | None, trades_around: int
+) -> dict[str, Callable[[], Any]]:
+    steps: dict[str, Callable[[], Any]] = {
+        PLAIN: lambda: plain_copy(server, path, triggers=False),
+        LOGGED: lambda: plain_copy(server, path, triggers=True),
+        BARE: lambda: bare_copy(server, path),
+        "CSV into an existing month": lambda: load(server, path),
+        "CSV into a month that is not there yet": lambda: load(server, path, month_there=False),
+        "Parquet": lambda: load(server, forms["parquet"]),
+        "JSON lines": lambda: load(server, forms["jsonl"]),
+        "one row in ten bad": lambda: load(server, forms["bad"], max_rejects="20%"),
+    }
+    if around:
+        steps[f"CSV, {trades_around:,} trades around"] = lambda: load(server, path, around)
+        steps[f"CSV --full-history, {trades_around:,} trades around"] = lambda: load(
+            server, path, around, full_history=True
+        )
+    return steps
+
+
+def summary(trades: int, measured: dict[str, list[Any]]) -> dict[str, Any]:
+    plain, logged, bare = (measured[name] for name in (PLAIN, LOGGED, BARE))
+    loads = {name: each for name, each in measured.items() if name not in (PLAIN, LOGGED, BARE)}
+
     def median(measured: list[Any], what: str) -> float:
         return statistics.median(each[what] for each in measured)
 
