@@ -25,7 +25,10 @@ from dpm_assets.settings import sql_dir
 
 Connection = psycopg.Connection[Any]
 
-# Trades like those of the busiest day, under new ids and on another day; of `accounts` accounts at most.
+# A usual day: so many trades of so many accounts.
+DAY_TRADES, DAY_ACCOUNTS = 109_000, 14_700
+
+# Trades like those of such a day, under new ids and on another day; of `accounts` accounts at most.
 _DAY = """
 insert into raw_trades_closed (
     trade_id, account_id, login, symbol, std_symbol, side, open_time, close_time, trade_date, open_price, close_price,
@@ -68,7 +71,10 @@ class Bench:
         self.conn = conn
         self.rounds = rounds
         self.changes = 0
-        self.busiest = self.value("select trade_date from rollup_market_day order by trades desc limit 1")
+        self.loaded: dict[str, int] = {}
+        self.usual = self.value(
+            "select trade_date from rollup_market_day order by abs(trades - %s), trade_date limit 1", DAY_TRADES
+        )
         self.last_day = self.value("select as_of_date()")
 
     def value(self, query: str, *parameters: Any) -> Any:
@@ -86,18 +92,18 @@ class Bench:
         self.conn.execute("vacuum (analyze)")
         self.conn.execute("checkpoint")
 
-    def load(self, day: Any, trades: int, accounts: int) -> int:
-        """Trades written to a day; the number of account-days in the log."""
+    def load(self, day: Any, trades: int, accounts: int) -> None:
+        """Trades written to a day."""
         self.changes += 1
         values = {
             "prefix": f"N{time.time_ns()}_",
             "day": day,
-            "like": self.busiest,
+            "like": self.usual,
             "accounts": accounts,
             "trades": trades,
         }
-        self.conn.execute(_DAY, values)
-        return int(self.value("select count(*) from changed_account_days"))
+        written = self.conn.execute(_DAY, values).rowcount
+        self.loaded = {"trades": written, "account-days": self.value("select count(*) from changed_account_days")}
 
     def touch(self, keys: int) -> None:
         since = self.value("select date_trunc('month', as_of_date())::date")
@@ -122,7 +128,8 @@ class Bench:
             change()
             alone = self.rollup_alone()
             taken.append({"rollup_account_symbol_day": alone, **self.refresh()})
-        return {name: round(statistics.median(each[name] for each in taken), 4) for name in taken[0]}
+        medians = {name: round(statistics.median(each[name] for each in taken), 4) for name in taken[0]}
+        return {**self.loaded, **medians}
 
     def small_load(self) -> dict[str, float]:
         self.settle()
@@ -140,7 +147,7 @@ class Bench:
                 if day.weekday() < 5:
                     break
             next(days)
-            self.load(day, 10_000_000, 10_000_000)
+            self.load(day, 10_000_000, DAY_ACCOUNTS)
             self.last_day = day
 
         return self.after(next_weekday)
@@ -238,7 +245,7 @@ class Bench:
 
     def _another_day(self) -> None:
         self.last_day = self.value("select as_of_date() + 1")
-        self.load(self.last_day, 10_000_000, 10_000_000)
+        self.load(self.last_day, 10_000_000, DAY_ACCOUNTS)
 
 
 _KEYS = {

@@ -23,7 +23,10 @@ set client_min_messages = warning;
 \ir functions/loads.sql
 \ir functions/rollup_account_symbol_day.sql
 \ir functions/rollup_market.sql
+\ir functions/refresh_differences.sql
+\ir functions/rollup_account_month.sql
 \ir functions/rollup_account.sql
+\ir functions/rollup_account_symbol.sql
 \ir functions/rollup_account_recent.sql
 \ir functions/live.sql
 \ir functions/refresh.sql

@@ -55,8 +55,9 @@ begin
 end
 $$;
 
--- Recomputes a month of rollup_account_symbol_day. Leaves the account-days that differed in refresh_keys, their rows as they
--- are now in refresh_rows and the keys of those that are no more in refresh_gone; returns the rows written or removed.
+-- Recomputes a month of rollup_account_symbol_day. Leaves the account-days that differed in refresh_keys, of their rows those
+-- that differ in refresh_rows, as they are now, and in refresh_before, as they were, and the keys of those that are no more in
+-- refresh_gone; returns the rows written or removed.
 create or replace function prop_trading_model.rebuild_account_symbol_day(month date) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -66,6 +67,7 @@ declare
     next_month date := month + interval '1 month';
 begin
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_keys');
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_before');
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_rows');
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_gone');
     perform prop_trading_model.make_rebuilt(prop_trading_model.account_symbol_day_query(format(
@@ -76,7 +78,8 @@ begin
         create temporary table rebuilt_differing as
         select
             coalesce(n.account_id, r.account_id) as account_id, coalesce(n.trade_date, r.trade_date) as trade_date,
-            coalesce(n.symbol_key, r.symbol_key) as symbol_key, n.account_id is null as gone
+            coalesce(n.symbol_key, r.symbol_key) as symbol_key, n.account_id is null as gone,
+            r.account_id is not null as was_there
         from (
             select * from prop_trading_model.rollup_account_symbol_day where trade_date >= %L and trade_date < %L
         ) as r
@@ -88,6 +91,12 @@ begin
     analyze pg_temp.rebuilt_differing;
     insert into prop_trading_model.refresh_gone (account_id, trade_date, symbol_key)
     select account_id, trade_date, symbol_key from pg_temp.rebuilt_differing where gone;
+    insert into prop_trading_model.refresh_before
+    select r.* from prop_trading_model.rollup_account_symbol_day as r
+    join pg_temp.rebuilt_differing as d
+        on d.account_id = r.account_id and d.trade_date = r.trade_date and d.symbol_key = r.symbol_key and d.was_there
+    where r.trade_date >= month and r.trade_date < next_month;
+    analyze prop_trading_model.refresh_before (account_id, trade_date, symbol_key);
     insert into prop_trading_model.refresh_rows
     select n.* from pg_temp.rebuilt as n
     join pg_temp.rebuilt_differing as d
@@ -140,6 +149,7 @@ begin
         'prop_trading_model.rollup_account_month', format('r.month = %L', wanted)
     );
     if exists (select from prop_trading_model.refresh_keys) then
+        perform prop_trading_model.note_accounts(may_append => false);
         written := written + prop_trading_model.move_account_symbol() + prop_trading_model.refresh_account_recent();
     end if;
     if every_account then
@@ -149,6 +159,7 @@ begin
         drop table pg_temp.accounts_before;
         analyze prop_trading_model.refresh_keys;
     end if;
+    perform prop_trading_model.note_accounts(may_append => false);
     return written + prop_trading_model.refresh_account();
 end
 $$;
@@ -202,14 +213,15 @@ begin
     insert into prop_trading_model.refresh_keys (account_id, trade_date)
     select account_id, date '2000-01-01' from prop_trading_model.rollup_account_month
     union select account_id, date '2000-01-01' from prop_trading_model.rollup_account;
-    analyze prop_trading_model.refresh_keys;
+    perform prop_trading_model.note_accounts(may_append => false);
     written := prop_trading_model.refresh_account();
     perform prop_trading_model.make_rebuilt(
         'select account_id, symbol_key, max(trade_date) as last_trade_date'
         ' from prop_trading_model.rollup_account_symbol_day group by account_id, symbol_key'
     );
     written := written + prop_trading_model.apply_rebuilt('prop_trading_model.rollup_account_symbol')
-        + prop_trading_model.move_recent_window(prop_trading_model.as_of_date());
+        + prop_trading_model.remake_recent_window(prop_trading_model.as_of_date());
+    update prop_trading_model.recent_window set last_day = prop_trading_model.as_of_date();
     if written > 0 then
         perform prop_trading_model.advance_input('trades');
     end if;

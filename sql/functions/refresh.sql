@@ -94,19 +94,17 @@ begin
     for touched in select distinct date_trunc('month', trade_date::timestamp)::date from prop_trading_model.refresh_keys loop
         perform prop_trading_model.create_rollup_month(touched);
     end loop;
-    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_symbol_days');
-    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_nets');
-    perform prop_trading_model.note_symbol_days(-1);
-    perform prop_trading_model.note_nets(-1);
     written := prop_trading_model.refresh_account_symbol_day();
+    perform prop_trading_model.note_accounts(may_append => true);
     if written > 0 then
-        perform prop_trading_model.note_symbol_days(1);
-        perform prop_trading_model.note_nets(1);
+        perform prop_trading_model.note_differences();
         written := written
             + prop_trading_model.move_symbol_day()
             + prop_trading_model.move_account_day_net()
             + prop_trading_model.move_market_day()
             + prop_trading_model.refresh_account_month()
+            + prop_trading_model.append_account_month()
+            + prop_trading_model.append_account()
             + prop_trading_model.move_account_symbol()
             + prop_trading_model.refresh_account_recent();
     end if;

@@ -1,7 +1,20 @@
 -- rollup_account_recent: what each account did in the trailing 30 days, for the two views by account.
--- Invariant: it holds for the window that ends with the day in recent_window: null while there is no trade, -infinity when
--- it has to be made anew.
--- Accounts that change within the window are recomputed with their keys; a new last day moves the window of all accounts.
+-- Invariant: it holds for the window that ends with the day in recent_window; null while there is no trade.
+-- Accounts that change within the window are recomputed with their keys. When the last day moves, sums move by the days that
+-- come into the window and those that leave it.
+
+-- How an account's symbols and their trades become three measures.
+create or replace function prop_trading_model.favorite_measures() returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select $measures$
+        count(*) filter (where symbol_key <> '') as symbols,
+        (array_agg(symbol_key order by trades desc, symbol_key) filter (where symbol_key <> ''))[1]::varchar(50)
+            as favorite_symbol,
+        max(trades) filter (where symbol_key <> '')::bigint as favorite_trades
+    $measures$
+$$;
 
 -- How the rows of rollup_account_symbol_day become those of rollup_account_recent; `source` gives the rows r (those outside
 -- the window are left out), `last_day` is the text of a date.
@@ -15,10 +28,7 @@ as $$
             sum(trades)::bigint as trades, sum(wins)::bigint as wins, sum(net) as net,
             bit_count(bit_or(days)::bit(64)) as days,
             sum(trades_7d)::bigint as trades_7d, sum(wins_7d)::bigint as wins_7d, sum(net_7d) as net_7d,
-            count(*) filter (where symbol_key <> '') as symbols,
-            (array_agg(symbol_key order by trades desc, symbol_key) filter (where symbol_key <> ''))[1]::varchar(50)
-                as favorite_symbol,
-            max(trades) filter (where symbol_key <> '')::bigint as favorite_trades,
+            %3$s,
             sum(lots) as lots, sum(lots_counted)::bigint as lots_counted, sum(lots_squares) as lots_squares,
             sum(volume) as volume, sum(volumes)::bigint as volumes, sum(buys)::bigint as buys,
             sum(stop_losses)::bigint as stop_losses, sum(take_profits)::bigint as take_profits
@@ -39,17 +49,17 @@ as $$
             group by r.account_id, r.symbol_key
         ) as account_symbols
         group by account_id
-    $query$, source, last_day)
+    $query$, source, last_day, prop_trading_model.favorite_measures())
 $$;
 
--- The day that the windows of rollup_account_recent end with; -infinity when they have to be made anew.
+-- The day that the windows of rollup_account_recent end with; null while there is no trade.
 create or replace function prop_trading_model.recent_day() returns date
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$ select last_day from prop_trading_model.recent_window $$;
 
--- Recomputes the accounts of refresh_keys; returns the rows written or removed. When the window has to move, all accounts
--- are due anyway: that is left to move_recent_window().
+-- Recomputes the accounts that changed within the window, wherever it has to move to afterwards; returns the rows written or
+-- removed.
 create or replace function prop_trading_model.refresh_account_recent() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -59,13 +69,18 @@ declare
     gone bigint;
     written bigint;
 begin
-    if last_day is distinct from prop_trading_model.as_of_date() then
-        update prop_trading_model.recent_window as w set last_day = '-infinity';
+    if last_day is null then
         return 0;
     end if;
     execute 'insert into prop_trading_model.rollup_account_recent as r ' || prop_trading_model.account_recent_query(
-        '(select distinct account_id from prop_trading_model.refresh_keys) as k'
-        ' join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id',
+        format($source$
+            (
+                select distinct account_id from prop_trading_model.refresh_keys
+                where trade_date between %1$L::date - 29 and %1$L
+            ) as k
+            join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id
+            $source$, last_day
+        ),
         format('%L::date', last_day)
     ) || $conflict$
         on conflict (account_id) do update set
@@ -79,7 +94,9 @@ begin
         $conflict$;
     get diagnostics written = row_count;
     delete from prop_trading_model.rollup_account_recent as r
-    using (select distinct account_id from prop_trading_model.refresh_keys) as k
+    using (
+        select distinct account_id from prop_trading_model.refresh_keys where trade_date between last_day - 29 and last_day
+    ) as k
     where r.account_id = k.account_id
         and not exists (
             select from prop_trading_model.rollup_account_symbol_day as d
@@ -90,19 +107,120 @@ begin
 end
 $$;
 
--- Makes rollup_account_recent anew, for the window that ends with this day. Returns the rows that differed.
+-- Makes rollup_account_recent hold for the window that ends with this day. Returns the rows written or removed.
 create or replace function prop_trading_model.move_recent_window(last_day date) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    before date := prop_trading_model.recent_day();
     written bigint;
+begin
+    if abs(last_day - before) <= 7 then
+        written := prop_trading_model.shift_recent_window(before, last_day);
+    else
+        written := prop_trading_model.remake_recent_window(last_day);
+    end if;
+    update prop_trading_model.recent_window as w set last_day = move_recent_window.last_day;
+    return written;
+end
+$$;
+
+create or replace function prop_trading_model.remake_recent_window(last_day date) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
 begin
     perform prop_trading_model.make_rebuilt(prop_trading_model.account_recent_query(
         'prop_trading_model.rollup_account_symbol_day as r', format('%L::date', last_day)
     ));
-    written := prop_trading_model.apply_rebuilt('prop_trading_model.rollup_account_recent');
-    update prop_trading_model.recent_window as w set last_day = move_recent_window.last_day;
-    return written;
+    return prop_trading_model.apply_rebuilt('prop_trading_model.rollup_account_recent');
+end
+$$;
+
+-- From the window that ends with `before` to the one that ends with `after`, which overlap: a day counts with sign 1 when it comes
+-- in, -1 when it leaves, in either window. Favorites do not merge: they are counted anew, in integers, for which
+-- PostgreSQL's parallel workers are worth their while.
+create or replace function prop_trading_model.shift_recent_window(before date, after date) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set default_statistics_target = 10
+as $$
+declare
+    days date[] := array(
+        select day::date
+        from generate_series(least(before, after)::timestamp - interval '29 days', greatest(before, after), '1 day') as day
+        where (day::date between before - 29 and before) <> (day::date between after - 29 and after)
+            or (day::date between before - 6 and before) <> (day::date between after - 6 and after)
+    );
+    gone bigint;
+    written bigint;
+begin
+    execute format($statement$
+        create temporary table recent_moves as
+        select
+            account_id,
+            sum(sign * trades)::bigint as trades, sum(sign * wins)::bigint as wins, sum(sign * net) as net,
+            sum(sign)::bigint as days,
+            sum(sign_7d * trades)::bigint as trades_7d, sum(sign_7d * wins)::bigint as wins_7d, sum(sign_7d * net) as net_7d,
+            sum(sign * lots) as lots, sum(sign * lots_counted)::bigint as lots_counted,
+            sum(sign * lots_squares) as lots_squares, sum(sign * volume) as volume, sum(sign * volumes)::bigint as volumes,
+            sum(sign * buys)::bigint as buys, sum(sign * stop_losses)::bigint as stop_losses,
+            sum(sign * take_profits)::bigint as take_profits
+        from (
+            select
+                r.account_id,
+                (r.trade_date between %2$L::date - 29 and %2$L)::integer
+                    - (r.trade_date between %1$L::date - 29 and %1$L)::integer as sign,
+                (r.trade_date between %2$L::date - 6 and %2$L)::integer
+                    - (r.trade_date between %1$L::date - 6 and %1$L)::integer as sign_7d,
+                sum(r.trades) as trades, sum(r.wins) as wins, sum(r.net) as net,
+                sum(r.lots) as lots, sum(r.lots_counted) as lots_counted, sum(r.lots_squares) as lots_squares,
+                sum(r.volume) as volume, sum(r.volumes) as volumes, sum(r.buys) as buys,
+                sum(r.stop_losses) as stop_losses, sum(r.take_profits) as take_profits
+            from prop_trading_model.rollup_account_symbol_day as r
+            where r.trade_date = any (%3$L::date[]) and r.trade_date + 0 = any (%3$L::date[])
+            group by r.account_id, r.trade_date
+        ) as account_days
+        group by account_id
+        $statement$, before, after, days
+    );
+    analyze pg_temp.recent_moves (account_id);
+    execute format($statement$
+        create temporary table recent_favorites as
+        select account_id, %2$s
+        from (
+            select account_id, symbol_key, sum(trades::integer) as trades
+            from prop_trading_model.rollup_account_symbol_day
+            where trade_date between %1$L::date - 29 and %1$L
+            group by account_id, symbol_key
+        ) as account_symbols
+        group by account_id
+        $statement$, after, prop_trading_model.favorite_measures()
+    );
+    analyze pg_temp.recent_favorites (account_id);
+    delete from prop_trading_model.rollup_account_recent as r
+    using pg_temp.recent_moves as m
+    where r.account_id = m.account_id and r.trades + m.trades = 0;
+    get diagnostics gone = row_count;
+    insert into prop_trading_model.rollup_account_recent as r
+    select
+        m.account_id, m.trades, m.wins, m.net, m.days, m.trades_7d, m.wins_7d, m.net_7d,
+        f.symbols, f.favorite_symbol, f.favorite_trades, m.lots, m.lots_counted, m.lots_squares, m.volume, m.volumes,
+        m.buys, m.stop_losses, m.take_profits
+    from pg_temp.recent_moves as m
+    join pg_temp.recent_favorites as f on f.account_id = m.account_id
+    on conflict (account_id) do update set
+        trades = r.trades + excluded.trades, wins = r.wins + excluded.wins, net = r.net + excluded.net,
+        days = r.days + excluded.days, trades_7d = r.trades_7d + excluded.trades_7d,
+        wins_7d = r.wins_7d + excluded.wins_7d, net_7d = r.net_7d + excluded.net_7d,
+        symbols = excluded.symbols, favorite_symbol = excluded.favorite_symbol,
+        favorite_trades = excluded.favorite_trades, lots = r.lots + excluded.lots,
+        lots_counted = r.lots_counted + excluded.lots_counted, lots_squares = r.lots_squares + excluded.lots_squares,
+        volume = r.volume + excluded.volume, volumes = r.volumes + excluded.volumes, buys = r.buys + excluded.buys,
+        stop_losses = r.stop_losses + excluded.stop_losses, take_profits = r.take_profits + excluded.take_profits;
+    get diagnostics written = row_count;
+    drop table pg_temp.recent_moves, pg_temp.recent_favorites;
+    return gone + written;
 end
 $$;

@@ -1,10 +1,12 @@
 -- rollup_account_symbol_day: recomputed from raw_trades_closed, for the account-days in refresh_keys or for a whole month.
 -- Invariant: what was there before does not matter; afterwards the rows of those keys equal the recomputation.
 
--- The one place that says how trades become a row. `source` is one of the constants of the functions below.
+-- The one place that says how trades become a row. `source` is one of the constants of the functions below; with `same_login` a
+-- last column says whether all trades t have the login of k.
 -- Few sums of numerics, the dearest part: sum(profit) is the sum of wins and losses. Durations are whole microseconds; as
 -- doubles they are exact between 1990 and 2050, and times outside are taken one by one in numeric.
-create or replace function prop_trading_model.account_symbol_day_query(source text) returns text
+create or replace function prop_trading_model.account_symbol_day_query(source text, same_login boolean default false)
+returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -32,7 +34,7 @@ as $$
             durations,
             buys,
             stop_losses,
-            take_profits
+            take_profits%2$s
         from (
             select
                 t.account_id,
@@ -64,48 +66,70 @@ as $$
                 count(*) filter (where t.open_time is not null and t.close_time is not null) as durations,
                 count(*) filter (where t.side = 'buy' or (t.side <> 'sell' and lower(t.side) = 'buy')) as buys,
                 count(t.stop_loss) as stop_losses,
-                count(t.take_profit) as take_profits
-            from %s
+                count(t.take_profit) as take_profits%3$s
+            from %1$s
             group by t.account_id, t.trade_date, coalesce(t.std_symbol, t.symbol, ''::varchar(50))
         ) as sums
-    $query$, source)
+        $query$, source,
+        case when same_login then ', same_login' end,
+        case when same_login then ', bool_and(t.login is not distinct from k.login) as same_login' end
+    )
 $$;
 
--- Writes refresh_rows into the rollup, where they differ, and removes the rows named in refresh_gone; returns how many.
--- In the order of days, so that whoever reads a day later finds its rows together.
+-- Writes refresh_rows into the rollup, where they differ from refresh_before, and removes the rows named in refresh_gone;
+-- returns how many. In the order of days, so that whoever reads a day later finds its rows together. Nobody else writes the
+-- rollup: rows that were not there before are inserted without asking once more whether they are.
 create or replace function prop_trading_model.write_account_symbol_day() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     gone bigint;
-    written bigint;
+    added bigint;
+    changed bigint;
+    insertion constant text := $statement$
+        insert into prop_trading_model.rollup_account_symbol_day as r
+        select
+            account_id, trade_date, symbol_key, trades, wins, losses, gross_profit, gross_loss, net, profits,
+            profit_squares, profit_max, profit_min, lots, lots_counted, lots_squares, volume, volumes, duration_us,
+            durations, buys, stop_losses, take_profits
+        from prop_trading_model.refresh_rows as n
+        where %s exists (
+            select from prop_trading_model.refresh_before as b
+            where b.account_id = n.account_id and b.trade_date = n.trade_date and b.symbol_key = n.symbol_key
+        )
+        order by trade_date, account_id
+        $statement$;
 begin
     delete from prop_trading_model.rollup_account_symbol_day as r
     using prop_trading_model.refresh_gone as g
     where r.account_id = g.account_id and r.trade_date = g.trade_date and r.symbol_key = g.symbol_key;
     get diagnostics gone = row_count;
 
-    insert into prop_trading_model.rollup_account_symbol_day as r
-    select * from prop_trading_model.refresh_rows order by trade_date, account_id
-    on conflict (account_id, trade_date, symbol_key) do update set
-        trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
-        gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
-        profits = excluded.profits, profit_squares = excluded.profit_squares,
-        profit_max = excluded.profit_max, profit_min = excluded.profit_min,
-        lots = excluded.lots, lots_counted = excluded.lots_counted, lots_squares = excluded.lots_squares,
-        volume = excluded.volume, volumes = excluded.volumes,
-        duration_us = excluded.duration_us, durations = excluded.durations,
-        buys = excluded.buys, stop_losses = excluded.stop_losses, take_profits = excluded.take_profits
-    where r is distinct from excluded;
-    get diagnostics written = row_count;
-    return gone + written;
+    execute format(insertion, 'not');
+    get diagnostics added = row_count;
+
+    execute format(insertion, '') || $conflict$
+        on conflict (account_id, trade_date, symbol_key) do update set
+            trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
+            gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
+            profits = excluded.profits, profit_squares = excluded.profit_squares,
+            profit_max = excluded.profit_max, profit_min = excluded.profit_min,
+            lots = excluded.lots, lots_counted = excluded.lots_counted, lots_squares = excluded.lots_squares,
+            volume = excluded.volume, volumes = excluded.volumes,
+            duration_us = excluded.duration_us, durations = excluded.durations,
+            buys = excluded.buys, stop_losses = excluded.stop_losses, take_profits = excluded.take_profits
+        where r is distinct from excluded
+        $conflict$;
+    get diagnostics changed = row_count;
+    return gone + added + changed;
 end
 $$;
 
--- Brings the account-days of refresh_keys up to date; returns the rows written or removed. The recomputed rows go through
--- a table of their own, so that the planner knows how many there are: a guess can be off by a factor of thousands.
--- Leaves in refresh_rows the rows as they are now, and in refresh_gone the keys of the rows that are no more.
+-- Brings the account-days of refresh_keys up to date; returns the rows written or removed. The rows go through tables of their
+-- own, so that the planner knows how many there are: a guess can be off by a factor of thousands.
+-- Leaves in refresh_before the rows as they were, in refresh_rows as they are now, and in refresh_gone the keys of those that
+-- are no more.
 create or replace function prop_trading_model.refresh_account_symbol_day() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -116,19 +140,36 @@ declare
     last_day date;
 begin
     select min(trade_date), max(trade_date) into first_day, last_day from prop_trading_model.refresh_keys;
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_before');
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_rows');
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_gone');
-    execute 'insert into prop_trading_model.refresh_rows ' || prop_trading_model.account_symbol_day_query(
-        'prop_trading_model.refresh_keys as k join prop_trading_model.raw_trades_closed as t'
-        ' on t.account_id = k.account_id and t.trade_date = k.trade_date and t.trade_date between $1 and $2'
+    -- The logins first: how many trades there will be, the planner does not know.
+    execute 'insert into prop_trading_model.refresh_rows ' || prop_trading_model.account_symbol_day_query($source$
+        (
+            select k.account_id, k.trade_date, a.login
+            from prop_trading_model.refresh_keys as k
+            left join prop_trading_model.rollup_account as a on a.account_id = k.account_id
+            offset 0
+        ) as k
+        join prop_trading_model.raw_trades_closed as t
+            on t.account_id = k.account_id and t.trade_date = k.trade_date and t.trade_date between $1 and $2
+        $source$, same_login => true
     ) using first_day, last_day;
     analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
 
+    -- Key by key, whatever the planner thinks of days that came after the last ANALYZE.
+    insert into prop_trading_model.refresh_before
+    select r.*
+    from prop_trading_model.refresh_keys as k
+    cross join lateral (
+        select d.* from prop_trading_model.rollup_account_symbol_day as d
+        where d.account_id = k.account_id and d.trade_date = k.trade_date and d.trade_date between first_day and last_day
+        offset 0
+    ) as r;
+    analyze prop_trading_model.refresh_before (account_id, trade_date, symbol_key);
     insert into prop_trading_model.refresh_gone (account_id, trade_date, symbol_key)
     select r.account_id, r.trade_date, r.symbol_key
-    from prop_trading_model.refresh_keys as k
-    join prop_trading_model.rollup_account_symbol_day as r
-        on r.account_id = k.account_id and r.trade_date = k.trade_date and r.trade_date between first_day and last_day
+    from prop_trading_model.refresh_before as r
     where not exists (
         select from prop_trading_model.refresh_rows as f
         where f.account_id = r.account_id and f.trade_date = r.trade_date and f.symbol_key = r.symbol_key

@@ -4,31 +4,6 @@
 -- had before and have after (exact, as numerics are), so that the cost follows the keys; extremes are looked up again only
 -- where the row that held one has changed; quantiles, which do not merge, are found by their place among the day's nets.
 
--- Adds the rows of the account-days of refresh_keys to refresh_symbol_days, as they are now: once with sign -1 before
--- rollup_account_symbol_day is brought up to date, and once with sign 1 after.
-create or replace function prop_trading_model.note_symbol_days(sign integer) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    first_day date;
-    last_day date;
-begin
-    select min(trade_date), max(trade_date) into first_day, last_day from prop_trading_model.refresh_keys;
-    insert into prop_trading_model.refresh_symbol_days
-    select
-        note_symbol_days.sign, r.trade_date, r.symbol_key,
-        sign * sum(r.trades), sign * sum(r.wins), sign * sum(r.losses),
-        sign * sum(r.gross_profit), sign * sum(r.gross_loss), sign * sum(r.net),
-        sign * sum(r.profits), sign * sum(r.profit_squares), max(r.profit_max), min(r.profit_min),
-        sign * sum(r.volume), sign * sum(r.lots), sign * sum(r.duration_us), sign * sum(r.durations)
-    from prop_trading_model.refresh_keys as k
-    join prop_trading_model.rollup_account_symbol_day as r
-        on r.account_id = k.account_id and r.trade_date = k.trade_date and r.trade_date between first_day and last_day
-    group by r.trade_date, r.symbol_key;
-end
-$$;
-
 -- Moves rollup_symbol_day by what refresh_symbol_days holds; returns the rows written or removed.
 create or replace function prop_trading_model.move_symbol_day() returns bigint
 language plpgsql
@@ -38,7 +13,6 @@ declare
     gone bigint;
     written bigint;
 begin
-    analyze prop_trading_model.refresh_symbol_days (sign, trade_date, symbol_key);
     -- An extreme that was held by a row that changed, and that no row reaches now, has to be looked up.
     with moved as materialized (
         select
@@ -60,7 +34,7 @@ begin
     cross join lateral (
         select max(d.profit_max) as profit_max, min(d.profit_min) as profit_min
         from prop_trading_model.rollup_account_symbol_day as d
-        where d.trade_date = l.trade_date and d.symbol_key = l.symbol_key
+        where d.trade_date = l.trade_date and d.trade_date + 0 = l.trade_date and d.symbol_key = l.symbol_key
     ) as e
     where r.trade_date = l.trade_date and r.symbol_key = l.symbol_key;
 
@@ -87,7 +61,6 @@ begin
     using (select distinct trade_date, symbol_key from prop_trading_model.refresh_symbol_days) as m
     where r.trade_date = m.trade_date and r.symbol_key = m.symbol_key and r.trades = 0;
     get diagnostics gone = row_count;
-    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_symbol_days');
     return written + gone;
 end
 $$;
@@ -150,27 +123,7 @@ as $$
     $query$, source, source_of_sums)
 $$;
 
--- Adds the nets of the account-days of refresh_keys to refresh_nets, as they are now: with sign -1 before
--- rollup_account_symbol_day is brought up to date, and with sign 1 after.
-create or replace function prop_trading_model.note_nets(sign integer) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    first_day date;
-    last_day date;
-begin
-    select min(trade_date), max(trade_date) into first_day, last_day from prop_trading_model.refresh_keys;
-    insert into prop_trading_model.refresh_nets (sign, trade_date, net, account_id)
-    select note_nets.sign, r.trade_date, sum(r.net), r.account_id
-    from prop_trading_model.refresh_keys as k
-    join prop_trading_model.rollup_account_symbol_day as r
-        on r.account_id = k.account_id and r.trade_date = k.trade_date and r.trade_date between first_day and last_day
-    group by r.trade_date, r.account_id;
-end
-$$;
-
--- Moves rollup_account_day_net to what refresh_nets holds; returns the rows written or removed.
+-- Moves rollup_account_day_net to what refresh_account_days holds; returns the rows written or removed.
 create or replace function prop_trading_model.move_account_day_net() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -179,21 +132,20 @@ declare
     gone bigint;
     written bigint;
 begin
-    analyze prop_trading_model.refresh_nets;
     delete from prop_trading_model.rollup_account_day_net as r
-    using prop_trading_model.refresh_nets as o
+    using prop_trading_model.refresh_account_days as o
     where o.sign < 0 and r.trade_date = o.trade_date and r.net = o.net and r.account_id = o.account_id
         and not exists (
-            select from prop_trading_model.refresh_nets as n
+            select from prop_trading_model.refresh_account_days as n
             where n.sign > 0 and n.trade_date = o.trade_date and n.net = o.net and n.account_id = o.account_id
         );
     get diagnostics gone = row_count;
     insert into prop_trading_model.rollup_account_day_net (trade_date, net, account_id)
     select n.trade_date, n.net, n.account_id
-    from prop_trading_model.refresh_nets as n
+    from prop_trading_model.refresh_account_days as n
     where n.sign > 0
         and not exists (
-            select from prop_trading_model.refresh_nets as o
+            select from prop_trading_model.refresh_account_days as o
             where o.sign < 0 and o.trade_date = n.trade_date and o.net = n.net and o.account_id = n.account_id
         );
     get diagnostics written = row_count;
@@ -201,24 +153,41 @@ begin
 end
 $$;
 
--- A quantile of the nets of a day that has so many accounts, as quantile() has it: found by its place in their order.
-create or replace function prop_trading_model.day_quantile(day date, accounts bigint, fraction numeric) returns numeric
+-- The quartiles of the nets of a day that has so many accounts, as quantile() has them: found by their places in the order, in
+-- one pass that ends with the last of them.
+create or replace function prop_trading_model.day_quartiles(
+    day date, accounts bigint, out q1 numeric, out median numeric, out q3 numeric
+)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select nets[1] + (coalesce(nets[2], nets[1]) - nets[1]) * (fraction * (accounts - 1) - floor(fraction * (accounts - 1)))
-    from (
-        select array(
-            select n.net from prop_trading_model.rollup_account_day_net as n
+    with places as (
+        select fraction, floor(fraction * (accounts - 1))::bigint as place, fraction * (accounts - 1) % 1 as part
+        from (values (0.25), (0.5), (0.75)) as fractions (fraction)
+    ),
+    nets as materialized (
+        select place, net
+        from (
+            select n.net, row_number() over (order by n.net) - 1 as place
+            from prop_trading_model.rollup_account_day_net as n
             where n.trade_date = day
             order by n.net
-            offset floor(fraction * (accounts - 1))::bigint
-            limit 2
-        ) as nets
-    ) as neighbours
+            limit floor(0.75 * (accounts - 1))::bigint + 2
+        ) as ranked
+        where place in (select p.place from places as p union all select p.place + 1 from places as p)
+    ),
+    found as (
+        select p.fraction, n.net + (coalesce(next.net, n.net) - n.net) * p.part as net
+        from places as p
+        join nets as n on n.place = p.place
+        left join nets as next on next.place = p.place + 1
+    )
+    select
+        max(net) filter (where fraction = 0.25), max(net) filter (where fraction = 0.5), max(net) filter (where fraction = 0.75)
+    from found
 $$;
 
--- Moves rollup_market_day by what refresh_nets holds, and takes its sums from rollup_symbol_day; returns the rows written or
+-- Moves rollup_market_day by what refresh_account_days holds, and takes its sums from rollup_symbol_day; returns the rows written or
 -- removed.
 create or replace function prop_trading_model.move_market_day() returns bigint
 language plpgsql
@@ -232,9 +201,7 @@ begin
     select
         d.trade_date, d.accounts, d.profitable_accounts, d.losing_accounts, s.trades, s.wins, s.losses,
         s.gross_profit, s.gross_loss, s.net, d.net_squares, e.net_max, e.net_min,
-        prop_trading_model.day_quantile(d.trade_date, d.accounts, 0.25),
-        prop_trading_model.day_quantile(d.trade_date, d.accounts, 0.5),
-        prop_trading_model.day_quantile(d.trade_date, d.accounts, 0.75),
+        q.q1, q.median, q.q3,
         s.volume, s.lots
     from (
         select
@@ -248,7 +215,7 @@ begin
                 coalesce(sum(sign) filter (where net > 0), 0) as profitable_accounts,
                 coalesce(sum(sign) filter (where net < 0), 0) as losing_accounts,
                 sum(sign * net * net) as net_squares
-            from prop_trading_model.refresh_nets
+            from prop_trading_model.refresh_account_days
             group by trade_date
         ) as m
         left join prop_trading_model.rollup_market_day as o using (trade_date)
@@ -266,6 +233,7 @@ begin
         from prop_trading_model.rollup_account_day_net as n
         where n.trade_date = d.trade_date
     ) as e
+    cross join lateral prop_trading_model.day_quartiles(d.trade_date, d.accounts) as q
     where d.accounts > 0
     on conflict (trade_date) do update set
         accounts = excluded.accounts, profitable_accounts = excluded.profitable_accounts,
@@ -278,7 +246,7 @@ begin
     get diagnostics written = row_count;
 
     delete from prop_trading_model.rollup_market_day as r
-    using (select distinct trade_date from prop_trading_model.refresh_nets) as m
+    using (select distinct trade_date from prop_trading_model.refresh_account_days) as m
     where r.trade_date = m.trade_date
         and not exists (select from prop_trading_model.rollup_account_day_net as n where n.trade_date = m.trade_date);
     get diagnostics gone = row_count;

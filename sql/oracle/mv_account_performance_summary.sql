@@ -112,7 +112,8 @@ select
             1 - (100 * (a.current_balance - a.starting_balance) / nullif(a.starting_balance, 0))
                 / nullif(a.profit_target_pct, 0)
         ), 6
-    ) as distance_to_target_pct
+    ) as distance_to_target_pct,
+    null::boolean as unchecked
 from account_ids as i
 left join account as a on a.account_id = i.account_id
 left join plan as p on p.plan_id = a.plan_id

@@ -64,7 +64,8 @@ select
     round(p.avg_volume, 6) as avg_volume,
     round(p.buy_ratio, 6) as buy_ratio,
     round(p.stop_loss_usage_rate, 6) as stop_loss_usage_rate,
-    round(p.take_profit_usage_rate, 6) as take_profit_usage_rate
+    round(p.take_profit_usage_rate, 6) as take_profit_usage_rate,
+    null::boolean as unchecked
 from pattern as p
 join last_trade as t on t.account_id = p.account_id
 left join favorite as f on f.account_id = p.account_id

@@ -40,6 +40,7 @@ select
     sum(p.net * p.net) as net_squares,
     count(*) as active_days,
     max(p.peak - p.level) as max_drawdown,
+    max(p.peak) as peak,
     min(p.trade_date) as first_trade_date,
     max(p.trade_date) as last_trade_date
 from peaks as p join logins as l on l.account_id = p.account_id

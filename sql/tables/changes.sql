@@ -72,8 +72,7 @@ create table if not exists prop_trading_model.refresh_log (
 );
 create index if not exists refresh_log_run_key on prop_trading_model.refresh_log (run_key, month) where run_key is not null;
 
--- The day that the trailing windows of rollup_account_recent end with. One row; null: there is no trade; -infinity: they
--- have to be made anew.
+-- The day that the trailing windows of rollup_account_recent end with. One row; null: there is no trade.
 create table if not exists prop_trading_model.recent_window (
     only_row boolean primary key default true check (only_row),
     last_day date

@@ -29,8 +29,11 @@ create table if not exists prop_trading_model.rollup_account_symbol_day (
     take_profits bigint not null,
     primary key (account_id, trade_date, symbol_key)
 ) partition by range (trade_date);
-create index if not exists rollup_account_symbol_day_trade_date
-    on prop_trading_model.rollup_account_symbol_day (trade_date);
+-- For lookups of a day. An index on trade_date itself would also be thought good for account-days: of a day that came after
+-- the last ANALYZE the planner expects one row, and reads all of it for each account. Ask for both: trade_date, which finds
+-- the partition, and trade_date + 0.
+create index if not exists rollup_account_symbol_day_of_day
+    on prop_trading_model.rollup_account_symbol_day ((trade_date + 0), symbol_key);
 
 -- One row an account and month. Drawdown is kept in a form that merges: of the cumulative daily net within the month its
 -- highest and lowest point, and the largest fall from an earlier point to a later one.
@@ -54,7 +57,8 @@ create table if not exists prop_trading_model.rollup_account_month (
 ) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 create index if not exists rollup_account_month_month on prop_trading_model.rollup_account_month (month);
 
--- One row an account, over its whole life; login is its newest trade's.
+-- One row an account, over its whole life; login is its newest trade's, peak the highest point of its cumulative daily net, which
+-- starts at 0.
 create table if not exists prop_trading_model.rollup_account (
     account_id varchar(255) primary key,
     login varchar(255),
@@ -67,6 +71,7 @@ create table if not exists prop_trading_model.rollup_account (
     net_squares numeric not null,
     active_days bigint not null,
     max_drawdown numeric not null,
+    peak numeric not null,
     first_trade_date date not null,
     last_trade_date date not null
 ) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);

@@ -26,7 +26,7 @@ begin
         union all
         select
             l.account_id, prop_trading_model.newest_login(l.account_id, l.last_trade_date)::varchar(255), l.trades, l.wins, l.losses, l.gross_profit, l.gross_loss, l.net, l.net_squares,
-            l.active_days, l.max_drawdown, l.first_trade_date, l.last_trade_date
+            l.active_days, l.max_drawdown, l.peak, l.first_trade_date, l.last_trade_date
         from (%3$s) as l
         $view$,
         sources, other_accounts,

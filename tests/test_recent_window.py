@@ -1,0 +1,82 @@
+"""The trailing windows by account: they follow their last day forwards and backwards, whatever comes in and leaves on the way."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from dpm_assets.database import Database
+from tests.history import differences, set_today
+from tests.interleaving import Connection
+
+pytestmark = pytest.mark.sql
+
+LAST = date(2024, 2, 24)  # the last day with trades
+
+_TRADES = """
+insert into raw_trades_closed (trade_id, account_id, login, symbol, side, trade_date, lots, volume_usd, profit, stop_loss)
+select
+    gen_random_uuid()::text, 'a' || n %% 13, 'l', (array['EURUSD', 'GBPUSD', '', null])[1 + (n * 7 + shift) %% 4], 'sell', day,
+    (1 + n %% 5) / 10.0, n * 1000.01, (n * shift) %% 11 - 5, nullif(n %% 2, 0)
+from (select n, %(shift)s::integer as shift, %(day)s::date as day from generate_series(1, 30) as n) as numbers
+"""
+
+
+@pytest.fixture
+def conn(refreshed: Connection) -> Connection:
+    """Ten accounts that traded nearly every day until LAST; accounts that have no trade before March come and go too."""
+    refreshed.execute("select ensure_trade_months(array['2024-03-01', '2024-04-01', '2024-05-01']::date[])")
+    for day in range(0, 40):
+        refreshed.execute(_TRADES, {"day": LAST + timedelta(day), "shift": day})
+    set_today(refreshed, LAST)
+    refreshed.execute("call refresh_warehouse()")
+    return refreshed
+
+
+def window(conn: Connection) -> date | None:
+    row = conn.execute("select last_day from recent_window").fetchone()
+    assert row
+    day: date | None = row[0]
+    return day
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [[1, 1, 1], [3, 1], [7], [8], [35], [1, -1], [7, -5, 2], [30, -7, 7], [36, 1, 1, 1, -9]],
+    ids=lambda steps: " ".join(f"{step:+d}" for step in steps),
+)
+def test_it_moves_with_its_last_day(conn: Connection, db: Database, steps: list[int]) -> None:
+    today = LAST
+    for step in steps:
+        today += timedelta(step)
+        set_today(conn, today)
+        conn.execute("select refresh_views()")
+        assert window(conn) == today
+        assert differences(db) == []
+
+
+def test_what_changes_within_the_old_window_is_counted_before_it_moves(conn: Connection, db: Database) -> None:
+    """One refresh takes corrections of days that stay, that leave and that come in, and moves the window."""
+    for day, change in (
+        (LAST - timedelta(29), "update raw_trades_closed set profit = 77, lots = 3 where trade_date = %s"),
+        (LAST - timedelta(10), "delete from raw_trades_closed where trade_date = %s"),
+        (LAST - timedelta(5), "update raw_trades_closed set symbol = 'XAUUSD' where trade_date = %s"),
+        (LAST + timedelta(1), "update raw_trades_closed set profit = -77 where trade_date = %s"),
+        (LAST + timedelta(20), "delete from raw_trades_closed where trade_date = %s"),
+    ):
+        conn.execute(change.encode(), [day])
+    set_today(conn, LAST + timedelta(2))
+    conn.execute("call refresh_warehouse()")
+    assert window(conn) == LAST + timedelta(2)
+    assert differences(db) == []
+
+
+def test_without_the_last_days_it_moves_back_and_without_any_it_ends(conn: Connection, db: Database) -> None:
+    conn.execute("delete from raw_trades_closed where trade_date >= %s", [LAST - timedelta(2)])
+    conn.execute("call refresh_warehouse()")
+    assert window(conn) == LAST - timedelta(3)
+    assert differences(db) == []
+    conn.execute("truncate raw_trades_closed")
+    conn.execute("call refresh_warehouse()")
+    assert window(conn) is None
+    assert conn.execute("select count(*) from rollup_account_recent").fetchone() == (0,)
+    assert differences(db) == []
