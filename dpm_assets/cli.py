@@ -12,6 +12,7 @@ from dpm_assets.loads.commands import load
 from dpm_assets.loads.commands_ledger import loads_app
 from dpm_assets.loads.commands_rejects import rejects_app
 from dpm_assets.partitions.commands import app as partitions_app
+from dpm_assets.partitions.commands_doctor import doctor
 from dpm_assets.refresh.commands import refresh
 from dpm_assets.refresh.commands_verify import verify
 from dpm_assets.samples.commands import sample
@@ -29,6 +30,7 @@ app.command()(up)
 app.command()(load)
 app.command()(refresh)
 app.command()(verify)
+app.command()(doctor)
 app.command()(sample)
 app.add_typer(server_app, name="server")
 app.add_typer(schema_app, name="schema")

@@ -8,6 +8,7 @@ from dpm_assets.loads import assets as load_assets
 from dpm_assets.loads import checks as load_checks
 from dpm_assets.loads import sensors as load_sensors
 from dpm_assets.partitions import assets as partition_assets
+from dpm_assets.partitions import checks as partition_checks
 from dpm_assets.partitions import schedules as partition_schedules
 from dpm_assets.refresh import assets as refresh_assets
 from dpm_assets.refresh import checks as refresh_checks
@@ -35,7 +36,7 @@ defs = dg.Definitions(
             [schema_assets, partition_assets, load_assets, refresh_assets], include_specs=True
         ),
     ],
-    asset_checks=[load_checks.agrees_with_trades, *refresh_checks.CHECKS],
+    asset_checks=[load_checks.agrees_with_trades, partition_checks.partitions_are_sound, *refresh_checks.CHECKS],
     jobs=[
         refresh_jobs.refresh_job,
         load_assets.load_landing,
@@ -43,6 +44,7 @@ defs = dg.Definitions(
         partition_schedules.create_partitions,
         partition_schedules.create_metrics_partitions,
         partition_schedules.check_schema,
+        partition_checks.check_job,
         *refresh_checks.JOBS,
     ],
     schedules=[
@@ -50,6 +52,7 @@ defs = dg.Definitions(
         partition_schedules.daily_partition_repair,
         partition_schedules.daily_metrics_partition_repair,
         partition_schedules.daily_schema_check,
+        partition_checks.hourly_partition_check,
         refresh_schedules.hourly_refresh,
         load_checks.daily_reconciliation,
         *refresh_checks.SCHEDULES,

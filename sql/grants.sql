@@ -11,10 +11,12 @@ declare
         'quantile(numeric[], numeric)', 'pending_changes()', 'stale_views()', 'current_generations()',
         'analyze_partitions(boolean)', 'leaf_bounds(oid)', 'recent_day()', 'live_as_of_date()',
         'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
-        'trade_leaves()', 'changed_leaves()'
+        'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
+        'check_partitions(integer)', 'partition_leaves()'
     ];
     for_loaders text[] := array[
-        'create_monthly_partitions(integer)', 'create_yearly_partitions(integer)', 'ensure_trade_months(date[])',
+        'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',
+        'plan_trade_months(date[])', 'plan_metrics_years(integer[])', 'ensure_trade_months(date[])',
         'ensure_metrics_years(integer[])', 'make_bare_month(date, bigint)', 'attach_bare_month(date, bigint)'
     ];
     for_refreshers text[] := array[

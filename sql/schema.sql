@@ -14,9 +14,11 @@ set client_min_messages = warning;
 \ir tables/changes.sql
 \ir tables/rollups.sql
 \ir tables/refresh_work.sql
+\ir tables/leaf_settings.sql
 \ir functions/calendar.sql
 \ir functions/measures.sql
 \ir functions/changes.sql
+\ir functions/leaf_plan.sql
 \ir functions/partitions.sql
 \ir functions/catalogue.sql
 \ir functions/bare_months.sql
@@ -32,6 +34,7 @@ set client_min_messages = warning;
 \ir functions/refresh.sql
 \ir functions/rebuild.sql
 \ir functions/refresh_views.sql
+\ir functions/check_partitions.sql
 \ir functions/analyze_partitions.sql
 \ir views/latest.sql
 \ir views/mv_daily_trading_stats.sql

@@ -3,8 +3,14 @@
 import dagster as dg
 
 from dpm_assets.months import MONTHS_AHEAD, YEARS, key_of, months_of
-from dpm_assets.partitions.create import Partition, ensure_months, ensure_years, partitions
+from dpm_assets.partitions.create import ensure_months, ensure_years
+from dpm_assets.partitions.sizes import Partition, partitions
 from dpm_assets.warehouse import Warehouse
+
+POOL = "partitions"
+
+# The parent may be locked for minutes, by an ANALYZE say: the day's rollover waits for it rather than fail.
+RETRIES = dg.RetryPolicy(max_retries=4, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
 @dg.asset(
@@ -13,6 +19,8 @@ from dpm_assets.warehouse import Warehouse
     deps=["database_schema"],
     partitions_def=MONTHS_AHEAD,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool=POOL,
+    retry_policy=RETRIES,
     description=(
         "The monthly leaves of raw_trades_closed, with indexes, privileges and the triggers of the change log, and the "
         "rollup's leaf of the month. Making one that is there changes nothing; readers and writers never wait for it."
@@ -35,6 +43,8 @@ def trade_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
     deps=["database_schema"],
     partitions_def=YEARS,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool=POOL,
+    retry_policy=RETRIES,
     description="The yearly leaves of raw_metrics_daily, with their indexes and privileges.",
     metadata={"dagster/table_name": "prop_trading_model.raw_metrics_daily"},
 )

@@ -1,5 +1,6 @@
 """`dpm partitions create | list`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -8,34 +9,45 @@ from rich.table import Table
 
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
-from dpm_assets.partitions.create import ensure_months, partitions
+from dpm_assets.partitions.create import Step, ensure_months, plan_months, plan_rollover, roll_over
+from dpm_assets.partitions.sizes import partitions
 from dpm_assets.server.connect import warehouse_url
 from dpm_assets.settings import settings
 
-app = typer.Typer(no_args_is_help=True, help="Make and list the monthly partitions.")
+app = typer.Typer(no_args_is_help=True, help="Make and list the partitions: months of trades, years of metrics.")
 console = Console(highlight=False)
 
 
 @app.command()
 def create(
     months: Annotated[
-        list[str] | None, typer.Argument(help="Months, YYYY-MM; none: the running one and those ahead.")
+        list[str] | None,
+        typer.Argument(help="Months, YYYY-MM; none: the running month and year, those ahead, and those missed."),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL and its locks; make nothing.")] = False,
 ) -> None:
     """Make partitions where they are missing."""
+    wanted = [parse_month(month) for month in months or []]
     with Database(warehouse_url(), application_name="dpm partitions") as db:
-        if months:
-            made = [f"{month:%Y-%m}" for month in ensure_months(db, [parse_month(month) for month in months])]
-        else:
-            with db.connection("dpm_loader") as conn:
-                rows = conn.execute(
-                    "select to_char(month, 'YYYY-MM') from prop_trading_model.create_monthly_partitions(%s)",
-                    [settings().months_ahead],
-                ).fetchall()
-            made = [row[0] for row in rows]
+        if dry_run:
+            _print_steps(plan_months(db, wanted) if wanted else plan_rollover(db, settings().months_ahead))
+            return
+        made = (
+            [f"{month:%Y-%m}" for month in ensure_months(db, wanted)]
+            if wanted
+            else roll_over(db, settings().months_ahead)
+        )
     console.print(
         f"Made {len(made)}: {', '.join(made)}" if made else "Every partition is there already; nothing to do."
     )
+
+
+def _print_steps(steps: Sequence[Step]) -> None:
+    """SQL that psql would run as it stands."""
+    if not steps:
+        typer.echo("-- Every partition is there already; nothing to do.")
+    for step in steps:
+        typer.echo(f"-- {step.locks}\n{step.statement};")
 
 
 @app.command("list")

@@ -8,14 +8,12 @@ from dpm_assets.database import Database
 
 
 @dataclass(frozen=True)
-class Partition:
-    """One leaf: its bounds [lower, upper), rows as last estimated, and bytes with indexes."""
+class Step:
+    """One statement that makes a partition, and the locks that it takes."""
 
-    name: str
-    lower: date
-    upper: date
-    rows: int
-    size: int
+    partition: str
+    statement: str
+    locks: str
 
 
 def ensure_months(db: Database, months: Sequence[date]) -> list[date]:
@@ -35,12 +33,36 @@ def ensure_years(db: Database, years: Sequence[int]) -> list[int]:
     return [row[0] for row in rows]
 
 
-def partitions(db: Database, table: str) -> list[Partition]:
-    """The leaves of a table, oldest first."""
-    with db.connection() as conn:
+def roll_over(db: Database, months_ahead: int) -> list[str]:
+    """Make every partition that has to be there: the running month and year, those ahead, those missed; their names."""
+    with db.connection("dpm_loader") as conn:
+        return [
+            name
+            for query in (
+                "select partition_name from prop_trading_model.create_monthly_partitions(%s)",
+                "select partition_name from prop_trading_model.create_yearly_partitions(%s)",
+            )
+            for (name,) in conn.execute(query, [months_ahead]).fetchall()
+        ]
+
+
+def plan_months(db: Database, months: Sequence[date]) -> list[Step]:
+    """What `ensure_months` would do."""
+    with db.connection("dpm_loader") as conn:
         rows = conn.execute(
-            "select partition_name, lower_bound, upper_bound, rows_estimated, heap_bytes + index_bytes + toast_bytes"
-            " from prop_trading_model.analyze_partitions(collect => false) where parent_table = %s order by lower_bound",
-            [table],
+            "select partition_name, statement, locks from prop_trading_model.plan_trade_months(%s::date[])",
+            [list(months)],
         ).fetchall()
-    return [Partition(*row) for row in rows]
+    return [Step(*row) for row in rows]
+
+
+def plan_rollover(db: Database, months_ahead: int) -> list[Step]:
+    """What `roll_over` would do."""
+    with db.connection("dpm_loader") as conn:
+        rows = conn.execute(
+            "select partition_name, statement, locks from prop_trading_model.create_monthly_partitions(%(ahead)s, true)"
+            " union all"
+            " select partition_name, statement, locks from prop_trading_model.create_yearly_partitions(%(ahead)s, true)",
+            {"ahead": months_ahead},
+        ).fetchall()
+    return [Step(*row) for row in rows]

@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 
 from dpm_assets.calendar import add_months, month_of, today
-from dpm_assets.months import known_months, range_tags
+from dpm_assets.months import range_tags
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import sensor_database
 
@@ -50,16 +50,8 @@ def monthly_rollover() -> dg.RunRequest:
     description="Every day: whatever month is missing between the newest one that has begun and the months ahead.",
 )
 def daily_partition_repair() -> dg.RunRequest:
-    with sensor_database().connection() as conn:
-        row = conn.execute(
-            "select max(b.lower) from pg_inherits as i cross join lateral prop_trading_model.leaf_bounds(i.inhrelid) as b"
-            " where i.inhparent = 'prop_trading_model.raw_trades_closed'::regclass"
-            " and isfinite(b.lower) and b.lower <= prop_trading_model.utc_today()"
-        ).fetchone()
-    # A daemon that was dead for months has left a gap behind the newest month; older gaps are months without trades.
-    newest = row[0] if row and row[0] else month_of(today())
-    first = next(iter(known_months(newest, today())), month_of(today()))
-    return dg.RunRequest(tags=range_tags(first, _ahead()))
+    first = _starts_to_keep("raw_trades_closed")[0]
+    return dg.RunRequest(tags=range_tags(max(first, settings().first_month), _ahead()))
 
 
 @dg.schedule(
@@ -67,11 +59,22 @@ def daily_partition_repair() -> dg.RunRequest:
     cron_schedule="20 2 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every day: the years that the running month and the months ahead lie in.",
+    description="Every day: whatever year is missing between the newest one that has begun and the months ahead.",
 )
 def daily_metrics_partition_repair() -> Iterator[dg.RunRequest]:
-    for year in range(today().year, _ahead().year + 1):
-        yield dg.RunRequest(partition_key=str(year))
+    for start in _starts_to_keep("raw_metrics_daily"):
+        if start.year >= settings().first_month.year:
+            yield dg.RunRequest(partition_key=str(start.year))
+
+
+def _starts_to_keep(table: str) -> list[date]:
+    """Of the partitions that have to be there, the first days: those that a daemon dead for months missed, too."""
+    with sensor_database().connection() as conn:
+        rows = conn.execute(
+            "select prop_trading_model.starts_to_keep(%s::regclass, %s)",
+            [f"prop_trading_model.{table}", settings().months_ahead],
+        ).fetchall()
+    return sorted(row[0] for row in rows)
 
 
 @dg.schedule(

@@ -12,6 +12,7 @@ declare
     first_day date := date_trunc('month', month::timestamp);
     next_month date := first_day + interval '1 month';
     bare name := format('raw_trades_closed_%s_batch_%s', to_char(first_day, 'YYYY_MM'), batch_id);
+    granting text;
 begin
     if prop_trading_model.has_leaf('prop_trading_model.raw_trades_closed', first_day, next_month) then
         return null;
@@ -20,12 +21,16 @@ begin
     execute format(
         'create table prop_trading_model.%1$I ('
         ' like prop_trading_model.raw_trades_closed including defaults including constraints including storage,'
-        ' constraint within_month check (trade_date >= %2$L and trade_date < %3$L))',
-        bare, first_day, next_month
+        ' constraint within_bounds check (trade_date >= %2$L and trade_date < %3$L))%4$s',
+        bare, first_day, next_month, prop_trading_model.leaf_storage('prop_trading_model.raw_trades_closed')
     );
-    perform prop_trading_model.copy_privileges(
-        'prop_trading_model.raw_trades_closed', format('prop_trading_model.%I', bare)::regclass
-    );
+    for granting in
+        select statement from prop_trading_model.plan_privileges(
+            'prop_trading_model.raw_trades_closed', format('prop_trading_model.%I', bare)
+        )
+    loop
+        execute granting;
+    end loop;
     return bare;
 end
 $$;
@@ -63,7 +68,9 @@ begin
     execute format(
         'create index on prop_trading_model.%I using brin (trade_date, close_time, id) with (autosummarize = on)', final_name
     );
-    perform prop_trading_model.create_change_triggers(format('prop_trading_model.%I', final_name)::regclass);
+    perform prop_trading_model.dress_leaf(
+        'prop_trading_model.raw_trades_closed', format('prop_trading_model.%I', final_name)::regclass
+    );
     for attempt in 1 .. 20 loop
         begin
             execute format(
@@ -78,7 +85,7 @@ begin
             perform pg_sleep(0.05 * attempt * (0.5 + random()));
         end;
     end loop;
-    execute format('alter table prop_trading_model.%I drop constraint within_month', final_name);
+    execute format('alter table prop_trading_model.%I drop constraint within_bounds', final_name);
     insert into prop_trading_model.known_leaves
     select leaves.* from prop_trading_model.trade_leaves() as leaves where leaves.leaf_name = final_name;
     perform prop_trading_model.mark_months(first_day, next_month, 'loaded whole');

@@ -105,31 +105,43 @@ begin
 end
 $$;
 
--- Gives a table the four triggers that keep the change log; those that are there and enabled stay untouched.
+-- What gives a table the four triggers that keep the change log; nothing for those that are there, enabled, and call what
+-- they should. A table that is not there yet lacks all four.
+create or replace function prop_trading_model.change_trigger_statements(tbl text) returns table (statement text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.statement
+    from (values
+        ('log_insert', 'after insert on %s referencing new table as new_rows', 'log_changed_account_days'),
+        ('log_update', 'after update on %s referencing old table as old_rows new table as new_rows', 'log_changed_account_days'),
+        ('log_delete', 'after delete on %s referencing old table as old_rows', 'log_changed_account_days'),
+        ('log_truncate', 'after truncate on %s', 'log_truncated_months')
+    ) as wanted (name, event, function)
+    cross join lateral unnest(array[
+        format(
+            'create or replace trigger %I %s for each statement execute function prop_trading_model.%I()',
+            wanted.name, format(wanted.event, tbl), wanted.function
+        ),
+        format('alter table %s enable always trigger %I', tbl, wanted.name)
+    ]) with ordinality as s (statement, place)
+    where not exists (
+        select from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
+        where t.tgrelid = to_regclass(tbl) and t.tgname = wanted.name and t.tgenabled = 'A' and p.proname = wanted.function
+    )
+    order by wanted.name, s.place
+$$;
+
+-- Gives a table the triggers of the change log; those that are there and enabled stay untouched.
 create or replace function prop_trading_model.create_change_triggers(tbl regclass) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    wanted record;
+    missing text;
 begin
-    for wanted in
-        select * from (values
-            ('log_insert', 'after insert on %s referencing new table as new_rows', 'log_changed_account_days'),
-            ('log_update', 'after update on %s referencing old table as old_rows new table as new_rows', 'log_changed_account_days'),
-            ('log_delete', 'after delete on %s referencing old table as old_rows', 'log_changed_account_days'),
-            ('log_truncate', 'after truncate on %s', 'log_truncated_months')
-        ) as triggers (name, event, function)
-        where not exists (
-            select from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
-            where t.tgrelid = tbl and t.tgname = triggers.name and t.tgenabled = 'A' and p.proname = triggers.function
-        )
-    loop
-        execute format(
-            'create or replace trigger %I ' || wanted.event || ' for each statement execute function prop_trading_model.%I()',
-            wanted.name, tbl, wanted.function
-        );
-        execute format('alter table %s enable always trigger %I', tbl, wanted.name);
+    for missing in select statement from prop_trading_model.change_trigger_statements(tbl::text) loop
+        execute missing;
     end loop;
 end
 $$;

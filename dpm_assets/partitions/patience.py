@@ -1,0 +1,32 @@
+"""Statements that need a strong lock for a moment, in autocommit: each gives the lock up soon and is tried again, so that
+nobody queues behind it for longer than that."""
+
+import random
+import time
+from typing import Any
+
+import psycopg
+
+from dpm_assets.errors import DpmError
+
+LOCK_MILLISECONDS = 100
+ATTEMPTS = 60
+
+
+def run_patiently(conn: psycopg.Connection[Any], statement: str, attempts: int = ATTEMPTS) -> None:
+    """Run one statement as often as its lock is refused. Raises DpmError that names who holds the lock in the end."""
+    for attempt in range(1, attempts + 1):
+        conn.execute("select set_config('lock_timeout', %s, false)", [f"{LOCK_MILLISECONDS}ms"])
+        try:
+            conn.execute(statement.encode())
+            return
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            if attempt == attempts:
+                raise DpmError(
+                    f"The lock for this was refused {attempts} times: {statement}. See who holds it in pg_locks, or in"
+                    " pg_stat_activity by xact_start, then run this again; what is done stays done."
+                ) from None
+            time.sleep(min(0.05 * attempt, 1.0) * (0.5 + random.random()))
+        finally:
+            if not conn.broken:
+                conn.execute("reset lock_timeout")
