@@ -35,6 +35,7 @@ set client_min_messages = warning;
 \ir functions/rebuild.sql
 \ir functions/refresh_views.sql
 \ir functions/check_partitions.sql
+\ir indexes/partition_index_management.sql
 \ir functions/analyze_partitions.sql
 \ir views/latest.sql
 \ir views/mv_daily_trading_stats.sql

@@ -9,7 +9,7 @@ import psycopg
 
 from dpm_assets.errors import DpmError
 
-LOCK_MILLISECONDS = 100
+LOCK_MILLISECONDS = 40
 ATTEMPTS = 60
 
 
