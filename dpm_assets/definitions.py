@@ -7,6 +7,7 @@ import dagster as dg
 from dpm_assets.loads import assets as load_assets
 from dpm_assets.loads import checks as load_checks
 from dpm_assets.loads import sensors as load_sensors
+from dpm_assets.monitor import assets as monitor_assets
 from dpm_assets.partitions import assets as partition_assets
 from dpm_assets.partitions import checks as partition_checks
 from dpm_assets.partitions import schedules as partition_schedules
@@ -23,7 +24,7 @@ OWNERS = ["team:data-engineering"]
 # Each policy follows the schedule that keeps its assets: the schema and the partitions daily, the views hourly.
 DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=49), warn_window=timedelta(hours=26))
 HOURLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(minutes=75))
-FRESHNESS = {"schema": DAILY, "partitions": DAILY, "rollups": HOURLY, "views": HOURLY}
+FRESHNESS = {"schema": DAILY, "partitions": DAILY, "monitor": DAILY, "rollups": HOURLY, "views": HOURLY}
 
 
 def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -33,7 +34,7 @@ def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
 defs = dg.Definitions(
     assets=[
         *dg.load_assets_from_modules(
-            [schema_assets, partition_assets, load_assets, refresh_assets], include_specs=True
+            [schema_assets, partition_assets, load_assets, refresh_assets, monitor_assets], include_specs=True
         ),
     ],
     asset_checks=[load_checks.agrees_with_trades, partition_checks.partitions_are_sound, *refresh_checks.CHECKS],
@@ -45,6 +46,7 @@ defs = dg.Definitions(
         partition_schedules.create_metrics_partitions,
         partition_schedules.check_schema,
         partition_checks.check_job,
+        monitor_assets.collect_partition_statistics,
         *refresh_checks.JOBS,
     ],
     schedules=[
@@ -53,6 +55,7 @@ defs = dg.Definitions(
         partition_schedules.daily_metrics_partition_repair,
         partition_schedules.daily_schema_check,
         partition_checks.hourly_partition_check,
+        monitor_assets.daily_partition_statistics,
         refresh_schedules.hourly_refresh,
         load_checks.daily_reconciliation,
         *refresh_checks.SCHEDULES,

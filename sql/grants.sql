@@ -9,7 +9,7 @@ declare
     for_readers text[] := array[
         'utc_today()', 'as_of_date()', 'rate(numeric, numeric)', 'sample_stddev(bigint, numeric, numeric)',
         'quantile(numeric[], numeric)', 'pending_changes()', 'stale_views()', 'current_generations()',
-        'analyze_partitions(boolean)', 'leaf_bounds(oid)', 'recent_day()', 'live_as_of_date()',
+        'analyze_partitions(boolean, boolean)', 'statistics_to_collect()', 'leaf_bounds(oid)', 'recent_day()', 'live_as_of_date()',
         'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
         'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()'

@@ -59,7 +59,7 @@ def months_back(count: int) -> date:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.key.to_user_string())
 def test_every_asset_says_who_it_is(spec: dg.AssetSpec) -> None:
-    assert spec.group_name in {"schema", "partitions", "raw", "rollups", "views"}
+    assert spec.group_name in {"schema", "partitions", "raw", "rollups", "views", "monitor"}
     assert spec.description and len(spec.description) > 20
     assert spec.owners and spec.kinds
     if spec.group_name != "schema":
@@ -70,7 +70,7 @@ def test_every_asset_says_who_it_is(spec: dg.AssetSpec) -> None:
 def test_what_is_dated_has_months_and_what_is_kept_has_a_freshness_policy(spec: dg.AssetSpec) -> None:
     if spec.group_name in {"rollups", "views"}:
         assert spec.partitions_def == MONTHS
-    if spec.group_name in {"schema", "partitions", "rollups", "views"}:
+    if spec.group_name in {"schema", "partitions", "rollups", "views", "monitor"}:
         assert spec.freshness_policy is not None
     if spec.group_name == "schema":
         assert spec.partitions_def is None

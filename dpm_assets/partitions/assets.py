@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from dpm_assets.calendar import today
 from dpm_assets.months import MONTHS_AHEAD, YEARS, key_of, months_of
 from dpm_assets.partitions.create import ensure_months, ensure_years
 from dpm_assets.partitions.sizes import Partition, partitions
@@ -61,7 +62,12 @@ def metrics_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) 
 def _metadata(leaf: Partition, made: bool) -> dict[str, object]:
     return {
         "partition": leaf.name,
+        "state": leaf.state,
         "made_now": made,
-        "dagster/partition_row_count": leaf.rows,
+        "dagster/partition_row_count": leaf.rows or 0,
         "bytes": leaf.size,
+        "heap_bytes": leaf.heap_bytes,
+        "index_bytes": leaf.index_bytes,
+        "dead_rows": leaf.dead_rows or 0,
+        "age_days": max(0, (today() - leaf.lower).days),
     }

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
+from dpm_assets.errors import DpmError
 from dpm_assets.partitions.create import Step, ensure_months, plan_months, plan_rollover, roll_over
-from dpm_assets.partitions.sizes import partitions
+from dpm_assets.partitions.sizes import Partition, partitioned_tables, partitions
 from dpm_assets.server.connect import warehouse_url
 from dpm_assets.settings import settings
 
@@ -51,10 +52,42 @@ def _print_steps(steps: Sequence[Step]) -> None:
 
 
 @app.command("list")
-def show(table: Annotated[str, typer.Option(help="The partitioned table.")] = "raw_trades_closed") -> None:
-    """Each partition with its rows, as last estimated, and its size."""
-    shown = Table("partition", "from", "to", "rows", "MB", title=table)
+def show(
+    table: Annotated[str | None, typer.Option(help="One partitioned table; without it, all of them.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Count the rows, which reads every partition.")] = False,
+) -> None:
+    """Each partition, hot or in the archive, with its rows, sizes, dead rows, age, use and pending keys."""
     with Database(warehouse_url(), application_name="dpm partitions") as db:
-        for leaf in partitions(db, table):
-            shown.add_row(leaf.name, str(leaf.lower), str(leaf.upper), f"{leaf.rows:,}", f"{leaf.size / 1e6:,.1f}")
-    console.print(shown)
+        known = partitioned_tables(db)
+        if table and table not in known:
+            raise DpmError(f"{table} is not partitioned. Partitioned are: {', '.join(known)}.")
+        for name in [table] if table else known:
+            console.print(_table(name, partitions(db, name, exact), exact))
+
+
+def _table(name: str, there: Sequence[Partition], exact: bool) -> Table:
+    shown = Table(
+        Column("partition", no_wrap=True),
+        "state",
+        Column("rows" if exact else "rows, about", justify="right"),
+        *(Column(heading, justify="right") for heading in ("heap MB", "index MB", "toast MB", "dead rows")),
+        "vacuumed",
+        "analyzed",
+        *(Column(heading, justify="right") for heading in ("index scans", "table scans", "pending keys")),
+        title=name,
+    )
+    for leaf in there:
+        shown.add_row(
+            leaf.name,
+            leaf.state,
+            _count(leaf.rows_exact if exact else leaf.rows),
+            *(f"{size / 1e6:,.1f}" for size in (leaf.heap_bytes, leaf.index_bytes, leaf.toast_bytes)),
+            _count(leaf.dead_rows),
+            *(f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (leaf.last_vacuum, leaf.last_analyze)),
+            *(_count(count) for count in (leaf.index_scans, leaf.table_scans, leaf.pending_keys)),
+        )
+    return shown
+
+
+def _count(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"

@@ -1,0 +1,1 @@
+"""How the warehouse is doing: statistics and sizes of its partitions."""
