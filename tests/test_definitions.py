@@ -12,7 +12,7 @@ from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.database import Database
 from dpm_assets.definitions import defs
 from dpm_assets.months import MONTHS, RANGE_END, RANGE_START, key_of, known_months, range_tags
-from dpm_assets.partitions.schedules import daily_partition_repair, monthly_rollover
+from dpm_assets.partitions.schedules import daily_metrics_partition_repair, daily_partition_repair, monthly_rollover
 from dpm_assets.refresh.schedules import hourly_refresh
 from dpm_assets.refresh.sensors import trade_changes_sensor
 from dpm_assets.settings import settings
@@ -221,6 +221,26 @@ def test_the_schedules_ask_for_the_months_ahead(connected: Database, instance: d
         assert asked.tags[RANGE_END] == ahead
     hourly: Any = hourly_refresh()
     assert hourly[-1].tags[RANGE_END] == key_of(today())
+
+
+def test_the_daily_repair_asks_for_the_months_and_years_that_a_dead_daemon_missed(
+    connected: Database, instance: dg.DagsterInstance
+) -> None:
+    """The database has a newest month that lies back; what is between it and those ahead is asked for in one run."""
+    at = dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(timezone.utc))
+    with connected.connection(None) as conn:
+        for ahead in range(4):
+            conn.execute(f"drop table raw_trades_closed_{add_months(month_of(today()), ahead):%Y_%m}".encode())
+        conn.execute("select ensure_trade_months(%s)", [[months_back(7)]])
+    asked: Any = daily_partition_repair(at)
+    assert asked.tags[RANGE_START] == key_of(months_back(7))
+    result = defs.resolve_job_def("create_partitions").execute_in_process(instance=instance, tags=asked.tags)
+    assert result.success
+    with connected.connection() as conn:
+        found = conn.execute("select count(*) from check_partitions(%s)", [settings().months_ahead]).fetchone()
+    assert found == (0,)
+    years: Any = daily_metrics_partition_repair(at)
+    assert next(request.partition_key for request in years) == str(today().year)
 
 
 def test_the_resource_shows_no_password() -> None:

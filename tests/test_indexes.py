@@ -47,7 +47,8 @@ def state(conn: Connection, name: str = "on_login") -> tuple[bool, int, int]:
         [name],
     ).fetchone()
     assert row
-    return row
+    valid, built, partitions = row
+    return bool(valid), int(built), int(partitions)
 
 
 def test_an_index_is_declared_then_built_everywhere_and_dropped(db: Database, conn: Connection) -> None:

@@ -177,6 +177,7 @@ def test_each_role_may_do_its_work(db: Database) -> None:
     with db.connection("dpm_reader") as reader:
         assert reader.execute("select total_trades from mv_daily_trading_stats").fetchall() == [(1,)]
         reader.execute("select * from pending_changes(), analyze_partitions()")
+        reader.execute("select * from partition_findings, partition_index_usage, check_partition_indexes()")
 
 
 INNER = [
@@ -185,11 +186,22 @@ INNER = [
     "lock_refresh",
     "compare_leaves",
     "try_dress_leaf",
-    "dress_leaf",
     "create_leaf",
     "build_leaf",
     "plan_leaf",
     "plan_leaves",
+    "dress_leaf",
+    "repair_triggers",
+    "check_months",
+    "check_bounds",
+    "check_triggers",
+    "check_indexes",
+    "check_ownership",
+    "declare_partition_index",
+    "drop_partition_index",
+    "execute_patiently",
+    "partition_index_steps",
+    "partition_index_rebuild_steps",
     "create_month",
     "mark_months",
     "create_change_triggers",

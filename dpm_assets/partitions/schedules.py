@@ -50,8 +50,7 @@ def monthly_rollover() -> dg.RunRequest:
     description="Every day: whatever month is missing between the newest one that has begun and the months ahead.",
 )
 def daily_partition_repair() -> dg.RunRequest:
-    first = _starts_to_keep("raw_trades_closed")[0]
-    return dg.RunRequest(tags=range_tags(max(first, settings().first_month), _ahead()))
+    return dg.RunRequest(tags=range_tags(starts_to_keep("raw_trades_closed")[0], _ahead()))
 
 
 @dg.schedule(
@@ -62,19 +61,20 @@ def daily_partition_repair() -> dg.RunRequest:
     description="Every day: whatever year is missing between the newest one that has begun and the months ahead.",
 )
 def daily_metrics_partition_repair() -> Iterator[dg.RunRequest]:
-    for start in _starts_to_keep("raw_metrics_daily"):
-        if start.year >= settings().first_month.year:
-            yield dg.RunRequest(partition_key=str(start.year))
+    for start in starts_to_keep("raw_metrics_daily"):
+        yield dg.RunRequest(partition_key=str(start.year))
 
 
-def _starts_to_keep(table: str) -> list[date]:
+def starts_to_keep(table: str) -> list[date]:
     """Of the partitions that have to be there, the first days: those that a daemon dead for months missed, too."""
     with sensor_database().connection() as conn:
         rows = conn.execute(
             "select prop_trading_model.starts_to_keep(%s::regclass, %s)",
             [f"prop_trading_model.{table}", settings().months_ahead],
         ).fetchall()
-    return sorted(row[0] for row in rows)
+    # A year counts from its first day, whatever the first month of the warehouse.
+    earliest = settings().first_month.replace(month=1) if table == "raw_metrics_daily" else settings().first_month
+    return sorted(row[0] for row in rows if row[0] >= earliest)
 
 
 @dg.schedule(

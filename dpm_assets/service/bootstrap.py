@@ -12,14 +12,17 @@ import dagster as dg
 from dpm_assets.calendar import parse_month
 from dpm_assets.definitions import defs
 from dpm_assets.months import range_tags
+from dpm_assets.partitions.schedules import starts_to_keep
 from dpm_assets.service.interrupted import end_interrupted_runs
 
 
 def set_up(first: date, last: date, since: datetime) -> None:
-    """Run the jobs of the groups schema and partitions for the months from `first` to `last`."""
+    """Run the jobs of the groups schema and partitions for the months from `first` to `last`, and those missed before them."""
     with dg.DagsterInstance.get() as instance:
         end_interrupted_runs(instance, since)
         defs.resolve_job_def("check_schema").execute_in_process(instance=instance)
+        # The service may have been down for months: what it missed is made now, not with the next night's repair.
+        first = min(first, *starts_to_keep("raw_trades_closed"))
         defs.resolve_job_def("create_partitions").execute_in_process(instance=instance, tags=range_tags(first, last))
         for year in range(first.year, last.year + 1):
             defs.resolve_job_def("create_metrics_partitions").execute_in_process(
