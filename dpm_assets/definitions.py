@@ -11,6 +11,7 @@ from dpm_assets.monitor import assets as monitor_assets
 from dpm_assets.partitions import assets as partition_assets
 from dpm_assets.partitions import checks as partition_checks
 from dpm_assets.partitions import schedules as partition_schedules
+from dpm_assets.partitions.cold import assets as cold_assets
 from dpm_assets.refresh import assets as refresh_assets
 from dpm_assets.refresh import checks as refresh_checks
 from dpm_assets.refresh import jobs as refresh_jobs
@@ -34,7 +35,8 @@ def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
 defs = dg.Definitions(
     assets=[
         *dg.load_assets_from_modules(
-            [schema_assets, partition_assets, load_assets, refresh_assets, monitor_assets], include_specs=True
+            [schema_assets, partition_assets, cold_assets, load_assets, refresh_assets, monitor_assets],
+            include_specs=True,
         ),
     ],
     asset_checks=[load_checks.agrees_with_trades, partition_checks.partitions_are_sound, *refresh_checks.CHECKS],
@@ -47,6 +49,7 @@ defs = dg.Definitions(
         partition_schedules.check_schema,
         partition_checks.check_job,
         monitor_assets.collect_partition_statistics,
+        cold_assets.archive_months,
         *refresh_checks.JOBS,
     ],
     schedules=[
@@ -56,6 +59,7 @@ defs = dg.Definitions(
         partition_schedules.daily_schema_check,
         partition_checks.hourly_partition_check,
         monitor_assets.daily_partition_statistics,
+        cold_assets.monthly_archive,
         refresh_schedules.hourly_refresh,
         load_checks.daily_reconciliation,
         *refresh_checks.SCHEDULES,

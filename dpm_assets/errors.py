@@ -1,4 +1,7 @@
-"""The one error that a user of the warehouse is meant to read."""
+"""The one error that a user of the warehouse is meant to read, and the one code of our own in PostgreSQL's."""
+
+NOT_HOT = "DPM01"
+"""The SQLSTATE of whatever is refused because a month's trades are in the archive, or on their way."""
 
 
 class DpmError(Exception):

@@ -4,7 +4,7 @@ import re
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -52,6 +52,30 @@ class Settings(BaseSettings):
     correction_days: int = Field(
         45, ge=0, description="How far either side a correction looks for the trade's old date."
     )
+
+    cold_location: str = Field(
+        "", description="Folder or URL of the archive's Parquet files; unset: cold/ in the home."
+    )
+    cold_after_months: int | None = Field(
+        None, ge=1, description="Months that ended this many months ago are archived by the schedule; unset: none."
+    )
+    late_trades: Literal["refuse", "restore"] = Field(
+        "refuse", description="A load for a month in the archive: refuse the file, or restore the month."
+    )
+
+    @property
+    def cold_root(self) -> str:
+        """Where the archive is: a folder, or a URL without a password."""
+        return self.cold_location or str(self.home / "cold")
+
+    @field_validator("cold_location")
+    @classmethod
+    def _without_password(cls, value: str) -> str:
+        if "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError(
+                "it must not hold a login: give the file system's own variables, such as AWS_ACCESS_KEY_ID"
+            )
+        return value
 
     feed_timezones: Annotated[dict[str, str], NoDecode] = Field(
         {}, description="Zone of times that carry none: trades=Europe/Athens,open_trades=Europe/Athens."

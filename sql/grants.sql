@@ -12,7 +12,8 @@ declare
         'analyze_partitions(boolean, boolean)', 'statistics_to_collect()', 'leaf_bounds(oid)', 'recent_day()', 'live_as_of_date()',
         'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
-        'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()'
+        'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()',
+        'require_hot(date)', 'month_leaf(date)', 'month_attachment(date)'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',

@@ -12,6 +12,7 @@ set client_min_messages = warning;
 \ir tables/pipeline_log.sql
 \ir tables/loads.sql
 \ir tables/changes.sql
+\ir tables/cold_months.sql
 \ir tables/rollups.sql
 \ir tables/refresh_work.sql
 \ir tables/leaf_settings.sql
@@ -22,6 +23,7 @@ set client_min_messages = warning;
 \ir functions/partitions.sql
 \ir functions/catalogue.sql
 \ir functions/bare_months.sql
+\ir functions/cold_months.sql
 \ir functions/loads.sql
 \ir functions/rollup_account_symbol_day.sql
 \ir functions/rollup_market.sql

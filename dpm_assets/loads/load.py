@@ -14,6 +14,7 @@ from dpm_assets.loads.chunks import open_chunks
 from dpm_assets.loads.explaining import explained
 from dpm_assets.loads.header import Header, read_header, with_more_fields
 from dpm_assets.loads.json_lines import MoreColumns
+from dpm_assets.loads.late import InArchive, noticed, settle_late
 from dpm_assets.loads.options import Options
 from dpm_assets.loads.reading import sieve_for
 from dpm_assets.loads.rejects import RejectLimit, Rejects
@@ -70,7 +71,12 @@ def _load_with(db: Database, source: Source, header: Header, options: Options) -
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
             return earlier
         entry = ledger.open_entry(conn, source, header, _remarks(header), options.retry)
-        return _tidy_up(conn, _load(conn, entry, options))
+        while True:
+            try:
+                with noticed():
+                    return _tidy_up(conn, _load(conn, entry, options))
+            except InArchive as late:
+                settle_late(db, source.name, late)
 
 
 def _load(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) -> LoadResult:

@@ -77,7 +77,7 @@ def check_rows(conn: psycopg.Connection[Any], batch_id: int, feed: Feed, allowed
         changed, example = row
         raise UndoRefused(
             f"Batch {batch_id} stays: {changed:,} of its rows were changed since by somebody else than a load, for example "
-            f"{_in_words(feed, example)} (or their table was rewritten or restored from a dump). "
+            f"{_in_words(feed, example)} (or their table was rewritten, or restored from a dump or the archive). "
             "Load a file that corrects them instead."
         )
     raise UndoRefused(

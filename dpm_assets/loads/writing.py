@@ -15,8 +15,10 @@ from dpm_assets.errors import DpmError
 from dpm_assets.loads import chunks as sizes
 from dpm_assets.loads import ledger
 from dpm_assets.loads.chunks import Chunk
+from dpm_assets.loads.cold_copies import ColdCopies
 from dpm_assets.loads.direct import DirectCopy, knows
 from dpm_assets.loads.feeds import Column
+from dpm_assets.loads.late import require_hot
 from dpm_assets.loads.leaves import MonthTargets, ensure_leaves
 from dpm_assets.loads.merging import Merged, Overtaken, merge
 from dpm_assets.loads.old_copies import Contradicted, remove_old_copies
@@ -74,7 +76,8 @@ class Writing:
         return bool(len(first.lines)) and not knows(self.conn, self.feed, first)
 
     def carefully(self, chunks: Iterable[Chunk]) -> LoadResult:
-        """The merge is done again, from the stage, when other writers get in its way."""
+        """The merge is done again, from the stage, when other writers get in its way. Raises InArchive, with nothing written,
+        for rows or old copies of them in months that are not hot."""
         discard_stage(self.conn)
         with self.conn.transaction():
             stage = Stage(self.conn, self.feed, self.columns)
@@ -83,6 +86,8 @@ class Writing:
         self.entry.source.check_unchanged()
         if self.options.limit.exceeded(self.rejects.count, self.rows_read):
             return self._refuse()
+        if self.feed.dated_by:
+            require_hot(self.conn, stage.staged.days)
         ensure_leaves(self.conn, self.feed, stage.staged.days)
         for attempt in range(_ATTEMPTS):
             try:
@@ -90,7 +95,10 @@ class Writing:
                     self._begin()
                     if earlier := self._earlier():
                         return earlier
-                    return self._write(self._merge(stage.staged), "merged")
+                    copies = ColdCopies(self.conn, bool(self.feed.dated_by))
+                    merged = self._merge(stage.staged)
+                    copies.look(self.entry.batch_id, stage.staged.days, self.options.correction_days)
+                    return self._write(merged, "merged")
             except TRY_AGAIN:
                 time.sleep(0.05 * 2**attempt)
         raise DpmError(
@@ -99,10 +107,11 @@ class Writing:
         )
 
     def directly(self, chunks: Iterable[Chunk]) -> LoadResult:
-        """Raises one of TRY_AGAIN, with nothing written, when the careful way has to be taken."""
+        """Raises one of TRY_AGAIN, with nothing written, when the careful way has to be taken; InArchive as that does."""
         result: LoadResult | None = None
         with self.conn.transaction() as transaction:
             self._begin()
+            copies = ColdCopies(self.conn, dated=True)
             targets = MonthTargets(self.conn, self.feed, self.entry.batch_id)
             direct = DirectCopy(self.conn, self.feed, self.columns, self.entry.batch_id, targets)
             for chunk in self._counted(chunks):
@@ -114,6 +123,7 @@ class Writing:
                 raise psycopg.Rollback(transaction)
             targets.attach()
             moved = remove_old_copies(self.conn, direct, self.options.correction_days)
+            copies.look(self.entry.batch_id, direct.days, self.options.correction_days)
             merged = Merged(
                 inserted=direct.rows - moved.rows,
                 updated=moved.rows,

@@ -4,6 +4,7 @@ import dagster as dg
 
 from dpm_assets.calendar import today
 from dpm_assets.months import MONTHS_AHEAD, YEARS, key_of, months_of
+from dpm_assets.partitions.cold.states import cold_months
 from dpm_assets.partitions.create import ensure_months, ensure_years
 from dpm_assets.partitions.sizes import Partition, partitions
 from dpm_assets.warehouse import Warehouse
@@ -30,7 +31,11 @@ RETRIES = dg.RetryPolicy(max_retries=4, delay=30, backoff=dg.Backoff.EXPONENTIAL
 )
 def trade_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     months = months_of(context)
-    made = ensure_months(warehouse.db, months)
+    with warehouse.db.connection() as conn:
+        archived = {cold.month for cold in cold_months(conn) if cold.state != "hot"} & set(months)
+    if archived:
+        context.log.info("left in the archive: %s", ", ".join(f"{month:%Y-%m}" for month in sorted(archived)))
+    made = ensure_months(warehouse.db, [month for month in months if month not in archived])
     there = partitions(warehouse.db, "raw_trades_closed")
     for leaf in there:
         if leaf.lower in months:

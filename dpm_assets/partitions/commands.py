@@ -1,4 +1,4 @@
-"""`dpm partitions create | list`."""
+"""`dpm partitions create | list`, with `archive | restore` of cold/."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,12 +10,16 @@ from rich.table import Column, Table
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.partitions.cold.commands import archive, restore
+from dpm_assets.partitions.cold.states import ColdMonth, cold_months
 from dpm_assets.partitions.create import Step, ensure_months, plan_months, plan_rollover, roll_over
 from dpm_assets.partitions.sizes import Partition, partitioned_tables, partitions
 from dpm_assets.server.connect import warehouse_url
 from dpm_assets.settings import settings
 
-app = typer.Typer(no_args_is_help=True, help="Make and list the partitions: months of trades, years of metrics.")
+app = typer.Typer(no_args_is_help=True, help="Make, list, archive and restore the partitions: months of trades, years of metrics.")
+app.command()(archive)
+app.command()(restore)
 console = Console(highlight=False)
 
 
@@ -63,6 +67,10 @@ def show(
             raise DpmError(f"{table} is not partitioned. Partitioned are: {', '.join(known)}.")
         for name in [table] if table else known:
             console.print(_table(name, partitions(db, name, exact), exact))
+        with db.connection() as conn:
+            files = cold_months(conn)
+    if files and table in (None, "raw_trades_closed"):
+        console.print(_archive(files))
 
 
 def _table(name: str, there: Sequence[Partition], exact: bool) -> Table:
@@ -85,6 +93,28 @@ def _table(name: str, there: Sequence[Partition], exact: bool) -> Table:
             _count(leaf.dead_rows),
             *(f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (leaf.last_vacuum, leaf.last_analyze)),
             *(_count(count) for count in (leaf.index_scans, leaf.table_scans, leaf.pending_keys)),
+        )
+    return shown
+
+
+def _archive(files: Sequence[ColdMonth]) -> Table:
+    """What is in the archive, on its way, or left over."""
+    shown = Table(
+        "month",
+        "state",
+        *(Column(heading, justify="right") for heading in ("rows", "MB", "% of the partition")),
+        "file",
+        title="archive",
+    )
+    for cold in files:
+        share = f"{100 * (cold.bytes or 0) / cold.partition_bytes:.1f}" if cold.partition_bytes else ""
+        shown.add_row(
+            f"{cold.month:%Y-%m}",
+            cold.state,
+            _count(cold.rows),
+            f"{(cold.bytes or 0) / 1e6:,.1f}",
+            share,
+            cold.location or "not written yet",
         )
     return shown
 

@@ -128,6 +128,9 @@ def bring_up_to_date(
     try:
         if whole:
             for month, rows, seconds in engine.rebuild(conn, months, key):
+                if rows is None:
+                    context.log.info("%s %s", f"{month:%Y-%m}", engine.LEFT)
+                    continue
                 done.add(0, [month], rows)
                 context.log.info("%s recomputed in %.2f s: %d rows differed", f"{month:%Y-%m}", seconds, rows)
         report_outside_writes(context, conn)

@@ -18,12 +18,15 @@ console = Console(highlight=False)
 
 def verify(
     months: Annotated[list[str] | None, typer.Argument(help="Months, YYYY-MM; none: all.")] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Compare all months in the archive too, with their files.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
 ) -> None:
     """Recompute rollups and views from the raw trades and print every difference; exit code 1 when there is one."""
     wanted = [parse_month(month) for month in months] if months else None
     with Database(warehouse_url(), application_name="dpm verify") as db:
-        result = run_verify(db, wanted)
+        result = run_verify(db, wanted, cold=cold)
     _print_json(result) if as_json else _print(result)
     if result.total:
         raise typer.Exit(1)

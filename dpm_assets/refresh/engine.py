@@ -10,10 +10,13 @@ from typing import Any
 import psycopg
 
 from dpm_assets.database import Database
+from dpm_assets.errors import NOT_HOT
 from dpm_assets.refresh.vacuum import vacuum_worn
 
 BITE = 200_000
 """Rows of the change log taken by one transaction."""
+
+LEFT = "left as it is, its trades are in the archive"
 
 ROLLUPS = (
     "rollup_account_symbol_day",
@@ -95,17 +98,24 @@ def drain(conn: psycopg.Connection[Any], months: Sequence[date] | None = None, r
 
 def rebuild(
     conn: psycopg.Connection[Any], months: Sequence[date], run_key: str | None = None
-) -> Iterator[tuple[date, int, float]]:
+) -> Iterator[tuple[date, int | None, float]]:
     """Recompute months from the raw trades, each in a transaction of its own: yields (month, rows that differed, seconds).
 
-    With a `run_key`, months that the same run has finished before are skipped.
+    Of a month whose trades are in the archive the rollups stay as they are: its rows are None. With a `run_key`, months
+    that the same run has finished before are skipped.
     """
     done = finished_months(conn, run_key)
     for month in months:
         if month in done:
             continue
         began = time.monotonic()
-        row = conn.execute("select prop_trading_model.rebuild_month(%s, %s)", [month, run_key]).fetchone()
+        try:
+            row = conn.execute("select prop_trading_model.rebuild_month(%s, %s)", [month, run_key]).fetchone()
+        except psycopg.Error as error:
+            if error.sqlstate != NOT_HOT:
+                raise
+            yield month, None, 0.0
+            continue
         assert row is not None
         yield month, row[0], time.monotonic() - began
 
@@ -148,6 +158,9 @@ def refresh(db: Database, months: Sequence[date] | None = None, whole: bool = Fa
         done = Refreshed()
         if whole:
             for month, rows, seconds in rebuild(conn, months if months is not None else months_with_data(conn)):
+                if rows is None:
+                    yield f"{month:%Y-%m}: {LEFT}"
+                    continue
                 done.add(0, [month], rows)
                 yield f"{month:%Y-%m}: recomputed in {seconds:.1f} s, {rows:,} rows differed"
         drained = drain(conn, months)

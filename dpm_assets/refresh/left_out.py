@@ -41,7 +41,9 @@ class LeftOut:
             )
         if self.cold:
             names = ", ".join(f"{month:%Y-%m}" for month in self.cold)
-            said.append(f"Months whose trades are in an archive were left out: {names}.")
+            said.append(
+                f"Months whose trades are in an archive were left out: {names}. dpm verify --cold compares them."
+            )
         return said
 
     def not_comparable(self, name: str, dated: bool, live: bool) -> str | None:

@@ -6,6 +6,7 @@ and are compared whole.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
@@ -17,6 +18,7 @@ from psycopg import sql
 from dpm_assets.calendar import add_months, stretches
 from dpm_assets.database import SCHEMA, Database
 from dpm_assets.errors import DpmError
+from dpm_assets.refresh.archived import ALL_TRADES, TRADES, still_archived, take_archived
 from dpm_assets.refresh.left_out import LeftOut, read_left_out
 from dpm_assets.settings import sql_dir
 
@@ -88,21 +90,34 @@ class Verification:
 
 
 def verify(
-    db: Database, months: list[date] | None = None, names: list[str] | None = None, shown: int = 20
+    db: Database,
+    months: list[date] | None = None,
+    names: list[str] | None = None,
+    shown: int = 20,
+    cold: bool = False,
 ) -> Verification:
     """Compares every rollup and view (or those of `names`) with its recomputation; keeps `shown` differences of each.
 
-    `months` (first days) restricts what has a date; what spans all months is always compared whole. Cold months have no
-    raw rows here: they, and what spans all months while there are any, are left out with a note. Memory is bounded:
-    rows are compared inside the database, and only differences leave it.
+    `months` (first days) restricts what has a date; what spans all months is always compared whole. Cold months are compared
+    with their Parquet files if they are among `months`, or all of them with `cold`: their rows pass through a temporary
+    table, as large as the partitions were. Otherwise they, and what spans all months while there are any, are left out
+    with a note. Memory is bounded: rows are compared inside the database, and only differences leave it. Raises DpmError
+    for a file that is missing or damaged.
     """
     unknown = set(names or ()) - {checked.name for checked in CHECKED}
     if unknown:
         raise DpmError(f"{sorted(unknown)[0]} is no rollup or view. There are {', '.join(c.name for c in CHECKED)}.")
     result = Verification()
-    with db.connection("dpm_reader") as conn, conn.transaction():
+    with db.connection("dpm_reader") as conn, ExitStack() as stack:
+        taken = take_archived(conn, None if cold else months) if cold or months else None
+        stack.enter_context(conn.transaction())
         conn.execute("set transaction isolation level repeatable read, read only")
         left_out = read_left_out(conn)
+        raw = TRADES
+        if taken and still_archived(conn, taken):
+            left_out = replace(left_out, cold=[month for month in left_out.cold if month not in taken])
+            result.notes.append(f"Compared with their Parquet files: {', '.join(f'{m:%Y-%m}' for m in taken)}.")
+            raw = ALL_TRADES
         result.notes.extend(left_out.notes())
         for checked in CHECKED:
             if names and checked.name not in names:
@@ -114,12 +129,12 @@ def verify(
             where, values = _restriction(checked, months, left_out)
             result.rows[checked.name] = _count_rows(conn, checked, where, values)
             result.counts[checked.name] = 0
-            for number, difference in enumerate(_differences(conn, checked, where, values), 1):
+            for number, difference in enumerate(_differences(conn, checked, where, values, raw), 1):
                 result.counts[checked.name] = number
                 if number <= shown:
                     result.differences.append(difference)
         if not names:
-            _find_trades_on_two_dates(conn, months, shown, result)
+            _find_trades_on_two_dates(conn, months, shown, result, raw)
     return result
 
 
@@ -169,9 +184,9 @@ def _not_pending(checked: Checked) -> sql.Composable:
 
 
 def _differences(
-    conn: psycopg.Connection[Any], checked: Checked, where: sql.Composable, values: dict[str, Any]
+    conn: psycopg.Connection[Any], checked: Checked, where: sql.Composable, values: dict[str, Any], raw: str
 ) -> Iterator[Difference]:
-    """The rows that EXCEPT ALL finds on either side, streamed. Each side is computed once."""
+    """The rows that EXCEPT ALL finds on either side, streamed. Each side is computed once, the expected one from `raw`."""
     query = sql.SQL(
         "with expected as materialized (select * from (\n{oracle}\n) as o where {where}),"
         " found as materialized (select * from {relation} as o where {where})"
@@ -179,7 +194,9 @@ def _differences(
         " union all select true, * from (table found except all table expected) as surplus"
         " order by {key}, is_found"
     ).format(
-        oracle=sql.SQL((sql_dir() / "oracle" / f"{checked.oracle}.sql").read_text(encoding="utf-8")),
+        oracle=sql.SQL(
+            (sql_dir() / "oracle" / f"{checked.oracle}.sql").read_text(encoding="utf-8").replace(TRADES, raw)
+        ),
         where=where,
         relation=sql.Identifier(SCHEMA, checked.name),
         key=sql.SQL(", ").join(map(sql.Identifier, checked.key)),
@@ -217,7 +234,7 @@ def _pair(checked: Checked, columns: list[str], rows: Iterator[tuple[Any, ...]])
 
 
 def _find_trades_on_two_dates(
-    conn: psycopg.Connection[Any], months: list[date] | None, shown: int, result: Verification
+    conn: psycopg.Connection[Any], months: list[date] | None, shown: int, result: Verification, raw: str
 ) -> None:
     """A trade is (account_id, trade_id): the same one on two dates is counted twice, and one of the two is wrong."""
     rows = conn.execute(
@@ -227,7 +244,7 @@ def _find_trades_on_two_dates(
             " having count(*) > 1 and (%(months)s::date[] is null or"
             " bool_or(date_trunc('month', trade_date)::date = any (%(months)s::date[])))"
             " order by account_id, trade_id limit %(shown)s"
-        ).format(sql.Identifier(SCHEMA, RAW)),
+        ).format(sql.Identifier(*raw.split("."))),
         {"months": months, "shown": max(shown, 1)},
     ).fetchall()
     result.counts[RAW] = rows[0][3] if rows else 0

@@ -71,7 +71,10 @@ def _write(target: Path, say: Say) -> None:
 
 def _holds_trades(db: Database) -> bool:
     with db.connection() as conn:
-        row = conn.execute("select exists (select from prop_trading_model.raw_trades_closed)").fetchone()
+        row = conn.execute(
+            "select exists (select from prop_trading_model.raw_trades_closed)"
+            " or exists (select from prop_trading_model.cold_files)"
+        ).fetchone()
     return bool(row and row[0])
 
 

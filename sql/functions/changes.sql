@@ -81,15 +81,19 @@ as $$
 $$;
 
 -- Marks every month of [lower, upper) to be recomputed whole; of an open range, those months that hold rollups or trades.
+-- Months in the archive are not marked: what their rollups are made from did not change.
 create or replace function prop_trading_model.mark_months(lower date, upper date, reason text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    cold date[] := array(select month from prop_trading_model.month_state where state <> 'hot');
 begin
     if isfinite(lower) and isfinite(upper) then
         insert into prop_trading_model.changed_months (month, reason)
         select m::date, mark_months.reason
-        from generate_series(date_trunc('month', lower::timestamp), upper::timestamp - interval '1 day', interval '1 month') as m;
+        from generate_series(date_trunc('month', lower::timestamp), upper::timestamp - interval '1 day', interval '1 month') as m
+        where m::date <> all (cold);
     else
         insert into prop_trading_model.changed_months (month, reason)
         select distinct date_trunc('month', trade_date)::date, mark_months.reason
@@ -100,7 +104,8 @@ begin
             union
             select trade_date from prop_trading_model.raw_trades_closed
         ) as days
-        where trade_date >= mark_months.lower and trade_date < mark_months.upper;
+        where trade_date >= mark_months.lower and trade_date < mark_months.upper
+            and date_trunc('month', trade_date)::date <> all (cold);
     end if;
 end
 $$;

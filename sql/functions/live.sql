@@ -72,18 +72,21 @@ begin
 end
 $$;
 
--- The login of an account's newest trade, which is of this day.
+-- The login of an account's newest trade, which is of this day; of a day in the archive, as it was kept.
 create or replace function prop_trading_model.newest_login(account varchar, day date) returns varchar
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 begin
-    return (
-        select t.login from prop_trading_model.raw_trades_closed as t
-        where t.account_id = account and t.trade_date = day
-        order by t.close_time desc nulls last, t.id desc, t.trade_id desc
-        limit 1
+    return coalesce(
+        (
+            select t.login from prop_trading_model.raw_trades_closed as t
+            where t.account_id = account and t.trade_date = day
+            order by t.close_time desc nulls last, t.id desc, t.trade_id desc
+            limit 1
+        ),
+        (select c.login from prop_trading_model.cold_logins as c where c.account_id = account and c.trade_date = day)
     );
 end
 $$;

@@ -103,7 +103,8 @@ begin
 end
 $$;
 
--- Makes the leaf of a month, of its trades and of its rollup, where missing. True when the trades' leaf is new.
+-- Makes the leaf of a month, of its trades and of its rollup, where missing. True when the trades' leaf is new. Raises DPM01
+-- for a month in the archive.
 create or replace function prop_trading_model.create_month(month date) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -114,6 +115,7 @@ declare
     suffix text := to_char(first_day, 'YYYY_MM');
     created boolean;
 begin
+    perform prop_trading_model.require_hot(first_day);
     created := prop_trading_model.create_leaf(
         'prop_trading_model.raw_trades_closed', 'raw_trades_closed_' || suffix, first_day, next_month);
     if created then

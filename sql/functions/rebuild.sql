@@ -164,7 +164,7 @@ begin
 end
 $$;
 
--- Recomputes a month of every rollup from the raw trades, whatever the log says; a cold month is refused. With a run_key
+-- Recomputes a month of every rollup from the raw trades, whatever the log says; DPM01 for a cold month. With a run_key
 -- the month is noted as done for that run. Returns the rows that differed.
 create or replace function prop_trading_model.rebuild_month(wanted date, run_key text default null) returns bigint
 language plpgsql security definer
@@ -179,10 +179,7 @@ declare
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
-    if exists (select from prop_trading_model.month_state where month = first_day and state <> 'hot') then
-        raise exception 'the month % is not hot: its trades are in an archive, its rollups stay as they are',
-            to_char(first_day, 'YYYY-MM') using hint = 'Restore the month, then rebuild it.';
-    end if;
+    perform prop_trading_model.require_hot(first_day);
     perform prop_trading_model.compare_leaves();
     delete from prop_trading_model.changed_months where month = first_day;
     marked := found;

@@ -64,28 +64,33 @@ end
 $$;
 
 -- What has not been refreshed yet: account-days, months, other inputs that moved, views that are stale, and since when.
+-- What lies in archived months waits for nobody: their rollups stay as they are.
 create or replace function prop_trading_model.pending_changes(
     out keys bigint, out months date[], out inputs text[], out views text[], out oldest timestamptz, out age_seconds numeric
 )
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    cold date[] := array(select month from prop_trading_model.month_state where state <> 'hot');
 begin
     select count(*), coalesce(array_agg(distinct date_trunc('month', trade_date)::date), '{}'), min(changed_at)
     into keys, months, oldest
     from (
-        select account_id, trade_date, min(changed_at) as changed_at
-        from prop_trading_model.changed_account_days group by account_id, trade_date
+        select c.account_id, c.trade_date, min(c.changed_at) as changed_at
+        from prop_trading_model.changed_account_days as c
+        where date_trunc('month', c.trade_date::timestamp)::date <> all (cold)
+        group by c.account_id, c.trade_date
     ) as distinct_keys;
     select coalesce(array_agg(distinct m order by m), '{}') into months from (
-        select unnest(months) union select month from prop_trading_model.changed_months
+        select unnest(months) union select month from prop_trading_model.changed_months where month <> all (cold)
         union
         select date_trunc('month', leaves.lower)::date from prop_trading_model.changed_leaves() as leaves
         where isfinite(leaves.lower)
     ) as all_months (m);
     select coalesce(array_agg(distinct input), '{}'), least(oldest, min(changed_at)) into inputs, oldest
     from prop_trading_model.changed_inputs;
-    select least(oldest, min(changed_at)) into oldest from prop_trading_model.changed_months;
+    select least(oldest, min(changed_at)) into oldest from prop_trading_model.changed_months where month <> all (cold);
     views := array(
         select prop_trading_model.stale_views()
         union
@@ -151,7 +156,11 @@ begin
         months := array(select distinct m from unnest(months || bite.months) as m order by m);
     end loop;
     views := prop_trading_model.refresh_views(only_views);
-    select count(*) into keys_remaining from prop_trading_model.changed_account_days;
+    select count(*) into keys_remaining from prop_trading_model.changed_account_days as c
+    where not exists (
+        select from prop_trading_model.month_state as s
+        where s.state <> 'hot' and s.month = date_trunc('month', c.trade_date::timestamp)::date
+    );
     seconds := round(extract(epoch from clock_timestamp() - began), 3);
     perform prop_trading_model.note_refresh(
         began, rows_written, jsonb_build_object(

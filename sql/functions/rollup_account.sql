@@ -45,7 +45,12 @@ begin
     execute format($statement$
         insert into prop_trading_model.rollup_account as r
         select
-            l.account_id, n.login, l.trades, l.wins, l.losses, l.gross_profit, l.gross_loss, l.net, l.net_squares,
+            l.account_id,
+            coalesce(n.login, (
+                select c.login from prop_trading_model.cold_logins as c
+                where c.account_id = l.account_id and c.trade_date = l.last_trade_date
+            )) as login,
+            l.trades, l.wins, l.losses, l.gross_profit, l.gross_loss, l.net, l.net_squares,
             l.active_days, l.max_drawdown, l.peak, l.first_trade_date, l.last_trade_date
         from (%s) as l
         left join lateral (

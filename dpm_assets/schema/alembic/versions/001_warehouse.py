@@ -35,6 +35,12 @@ order by place
 """
 
 
+# A file of the archive is worth nothing to a database that does not know of it.
+_ANY_TRADE = """
+select from prop_trading_model.raw_trades_closed union all select from prop_trading_model.cold_files limit 1
+"""
+
+
 def _driver() -> psycopg.Connection[Any]:
     driver = op.get_bind().connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
@@ -50,7 +56,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove every object except the version table; refused while there are trades, so that none is lost."""
-    if _driver().execute("select from prop_trading_model.raw_trades_closed limit 1").fetchone() is not None:
+    if _driver().execute(_ANY_TRADE).fetchone() is not None:
         raise DpmError(
             "raw_trades_closed holds trades: this downgrade would lose them. Take a dump and empty it first."
         )

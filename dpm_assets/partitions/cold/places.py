@@ -1,0 +1,122 @@
+"""Where the files of cold months are: a folder of this machine, or any URL that fsspec reaches.
+
+root/year=2023/month=01/trades.parquet, one file a month: what Spark, Trino and DuckDB read as they are.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+
+from dpm_assets.errors import DpmError
+from dpm_assets.loads.taking import is_url, reach
+
+_PART = ".trades.parquet.part"  # a dot before: readers of the layout pass it over
+
+
+def file_of(root: str | Path, month: date) -> str:
+    """The location of a month's file under a root; a folder is made absolute."""
+    base = str(root).rstrip("/") if is_url(root) else str(Path(root).absolute())
+    return f"{base}/year={month:%Y}/month={month:%m}/trades.parquet"
+
+
+@contextmanager
+def written_to(location: str) -> Iterator[Path]:
+    """A path to write a file to, which takes its place at `location` when the block ends well, whole or not at all.
+
+    Raises DpmError when there is no room, or the place cannot be reached; then nothing is left of it.
+    """
+    with explained(location, "written"):
+        if not is_url(location):
+            target = Path(location)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(_PART)
+            try:
+                yield part
+                _flush(part)
+                part.replace(target)
+                _flush(target.parent)
+            finally:
+                part.unlink(missing_ok=True)
+            return
+        filesystem, path = reach(location)
+        with tempfile.TemporaryDirectory(prefix="dpm-cold-") as folder:
+            part = Path(folder) / _PART
+            yield part
+            filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            filesystem.put_file(str(part), path)
+
+
+@contextmanager
+def read_from(location: str) -> Iterator[Path]:
+    """The file at a location as a path of this machine; a copy that was fetched is gone afterwards."""
+    with explained(location, "read"):
+        if not is_url(location):
+            yield Path(location)
+            return
+        filesystem, path = reach(location)
+        with tempfile.TemporaryDirectory(prefix="dpm-cold-") as folder:
+            copy = Path(folder) / "trades.parquet"
+            filesystem.get_file(path, str(copy))
+            yield copy
+
+
+def remove(location: str) -> None:
+    """Delete the file; one that is not there is no error."""
+    with explained(location, "deleted"), suppress(FileNotFoundError):
+        if is_url(location):
+            filesystem, path = reach(location)
+            filesystem.rm_file(path)
+        else:
+            Path(location).unlink()
+
+
+def sha256_of(path: Path) -> str:
+    digest = sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+@contextmanager
+def explained(location: str, done: str) -> Iterator[None]:
+    """Says in one sentence what a file system, ours or a bucket's, has against it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DpmError(
+            f"{location} is not there. Put the file back from a copy of yours, then do this again."
+        ) from None
+    except OSError as error:
+        raise DpmError(f"{location} could not be {done}: {_reason(error)}. Mend that, then do this again.") from None
+    except Exception as error:
+        if _is_ours(error):
+            raise
+        # Every file system has errors of its own.
+        raise DpmError(f"{location} could not be {done}: {_reason(error)}. Mend that, then do this again.") from None
+
+
+def _is_ours(error: Exception) -> bool:
+    return isinstance(error, DpmError | psycopg.Error | pa.ArrowException | AssertionError)
+
+
+def _reason(error: Exception) -> str:
+    text: Any = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split()).rstrip(".")
+
+
+def _flush(path: Path) -> None:
+    """To the disk: the partition is dropped for the sake of this file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,53 @@
+"""The trades of cold months for a comparison: from their files into a temporary table beside the raw ones."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from dpm_assets.database import SCHEMA
+
+TRADES = "prop_trading_model.raw_trades_closed"
+ALL_TRADES = "pg_temp.all_trades"
+"""Hot trades, and those that were taken from the archive; in the place of TRADES in an oracle."""
+
+
+def take_archived(conn: psycopg.Connection[Any], months: Sequence[date] | None) -> dict[date, str]:
+    """Make ALL_TRADES on `conn`, which is in no transaction, with the cold months among these (None: all).
+
+    Returns what was taken, by month, with the file's hash. Raises DpmError when a file is missing or damaged.
+    """
+    from dpm_assets.partitions.cold.states import cold_months  # a comparison of hot months needs no reader of files
+
+    cold = [found for found in cold_months(conn) if found.in_file and (months is None or found.month in months)]
+    conn.execute(f"create temporary table archived_trades (like {TRADES})".encode())
+    for found in cold:
+        _take(conn, found)
+    conn.execute("analyze pg_temp.archived_trades")
+    conn.execute(f"create temporary view all_trades as table {TRADES} union all table pg_temp.archived_trades".encode())
+    return {found.month: found.file_sha256 or "" for found in cold}
+
+
+def still_archived(conn: psycopg.Connection[Any], taken: dict[date, str]) -> bool:
+    """Whether, in the snapshot of `conn`'s transaction, these months are in these files."""
+    rows = conn.execute(
+        sql.SQL("select month, file_sha256 from {} join {} using (month) where state in ('cold', 'restoring')").format(
+            sql.Identifier(SCHEMA, "month_state"), sql.Identifier(SCHEMA, "cold_files")
+        )
+    ).fetchall()
+    return taken.items() <= dict(rows).items()
+
+
+def _take(conn: psycopg.Connection[Any], found: Any) -> None:
+    from dpm_assets.partitions.cold import places
+    from dpm_assets.partitions.cold.columns import listed
+    from dpm_assets.partitions.cold.parquet import Content, read_back
+
+    content = Content()
+    copy = sql.SQL("copy pg_temp.archived_trades ({}) from stdin (format csv)").format(listed(tuple(found.columns)))
+    with places.read_from(found.location) as path, conn.cursor().copy(copy) as target:
+        for lines in read_back(path, content):
+            target.write(lines)
+    content.check(found.location, found.rows, found.exact_sums, found.content_sha256)
