@@ -1,0 +1,77 @@
+"""A small warehouse with months that may go cold, for the tests of the archive."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from dpm_assets.database import Database
+from dpm_assets.partitions.cold.archive import archive
+from dpm_assets.partitions.cold.reading import read_trades
+from dpm_assets.partitions.cold.restore import restore
+from dpm_assets.refresh.engine import ROLLUPS, VIEWS
+from tests.interleaving import Connection
+from tests.trade_rows import rows, value
+
+JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
+LEAF = "raw_trades_closed_2024_01"
+LIVE = tuple(name.replace("mv_", "live_") for name in VIEWS)
+
+Row = tuple[Any, ...]
+
+
+def archived(db: Database, root: Path | str, month: date = JANUARY, **options: Any) -> list[str]:
+    """Archive a month; the names of the steps."""
+    return [step.name for step in archive(db, month, root, **options)]
+
+
+def restored(db: Database, month: date = JANUARY) -> list[str]:
+    return [step.name for step in restore(db, month)]
+
+
+def file_under(root: Path, month: date = JANUARY) -> Path:
+    return root / f"year={month:%Y}" / f"month={month:%m}" / "trades.parquet"
+
+
+def table_rows(db: Database, table: str = "raw_trades_closed") -> list[Row]:
+    """Every row with every column, as text, so that nothing is equal that differs."""
+    return rows(db, f"select t::text from {table} as t order by 1")
+
+
+def shown(db: Database) -> dict[str, list[Row]]:
+    """Everything that rollups, views and live views show."""
+    return {name: table_rows(db, name) for name in (*ROLLUPS, *VIEWS, *LIVE)}
+
+
+def trades_read(db: Database) -> list[tuple[str, str]]:
+    """Each trade that the reader gives, as often as it does."""
+    table = read_trades(columns=["account_id", "trade_id"], db=db)
+    return sorted(zip(table["account_id"].to_pylist(), table["trade_id"].to_pylist(), strict=True))
+
+
+def state(db: Database, month: date = JANUARY) -> str:
+    return str(value(db, "select coalesce((select state from month_state where month = %s), 'hot')", month))
+
+
+def add_odd_trades(conn: Connection) -> None:
+    """Rows with everything that a column allows: nothing, empty text, quotes, breaks, the largest amounts, odd times."""
+    conn.execute(
+        """
+        insert into raw_trades_closed (
+            id, trade_id, account_id, login, symbol, std_symbol, side, open_time, close_time, trade_date, open_price,
+            close_price, stop_loss, take_profit, lots, volume_usd, profit, commission, swap, ingestion_timestamp,
+            source_api_endpoint, load_batch_id
+        ) values
+        (-7, '', 'odd', '', null, null, null, null, null, '2024-01-31', null, null, null, null, null, null, null, null,
+            null, null, null, null),
+        (9223372036854775807, 'a,b"c', 'odd', E'l\\nx', E'\\t', '\\N', 'BUY', '0001-01-01', '9999-12-31 23:59:59.999999',
+            '2024-01-31', 999999999999.999999, 0.000001, 0.000001, 0.1, 99999999999999.9999, 9999999999999999.99,
+            -9999999999999999.99, 0.01, -0.01, '2024-01-31 10:00:00.5', E'x\\r\\ny', 5),
+        (8, 'Ünïcode 漢字', 'Ödd', '""', '', 'A''B', 'Sell', '2024-01-31 00:00:00.000001', '2024-01-31 00:00:00.000010',
+            '2024-01-31', 100, 100.5, null, null, 0.0001, 0, 0, -0.00, 0, '2024-01-31', '\\\\.', 0)
+        """
+    )
+
+
+def step_of(name: str) -> Callable[[Any], bool]:
+    return lambda step: step.name == name

@@ -1,0 +1,60 @@
+"""Archives and restores in processes of their own, which kill themselves, as kill -9 does, when a step has been done."""
+
+import multiprocessing
+import os
+import signal
+from datetime import date
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from dpm_assets.database import Database
+from dpm_assets.partitions.cold import places
+from dpm_assets.partitions.cold.archive import archive
+from dpm_assets.partitions.cold.restore import restore
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+
+def archive_until(url: str, root: Path, month: date, step: str) -> BaseProcess:
+    """`step` is a step of archive(), or "writing": in the middle of the file."""
+    return _start(_archive, url, root, month, step)
+
+
+def restore_until(url: str, root: Path, month: date, step: str) -> BaseProcess:
+    """`step` is a step of restore(), or "copying": when the rows are copied and nothing is committed; "deleted": the file."""
+    return _start(_restore, url, root, month, step)
+
+
+def _start(target: object, *arguments: object) -> BaseProcess:
+    process = _processes.Process(target=target, args=arguments)  # type: ignore[arg-type]
+    process.start()
+    return process
+
+
+def _die(*_: object) -> str:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "never"
+
+
+def _archive(url: str, root: Path, month: date, step: str) -> None:
+    if step == "writing":
+        places.sha256_of = _die  # type: ignore[assignment]  # the part is written and has not taken its place
+    with Database(url, application_name="victim") as db:
+        for done in archive(db, month, root):
+            if done.name == step:
+                _die()
+
+
+def _restore(url: str, root: Path, month: date, step: str) -> None:
+    from dpm_assets.partitions.cold.parquet import Content
+
+    if step == "copying":
+        Content.check = _die  # type: ignore[assignment]
+    if step == "deleted":
+        remove = places.remove
+        places.remove = lambda location: None if remove(location) else _die()  # type: ignore[assignment]
+    with Database(url, application_name="victim") as db:
+        for done in restore(db, month):
+            if done.name == step:
+                _die()
