@@ -17,7 +17,9 @@ from dpm_assets.partitions.sizes import Partition, partitioned_tables, partition
 from dpm_assets.server.connect import warehouse_url
 from dpm_assets.settings import settings
 
-app = typer.Typer(no_args_is_help=True, help="Make, list, archive and restore the partitions: months of trades, years of metrics.")
+app = typer.Typer(
+    no_args_is_help=True, help="Make, list, archive and restore partitions: months of trades, years of metrics."
+)
 app.command()(archive)
 app.command()(restore)
 console = Console(highlight=False)
