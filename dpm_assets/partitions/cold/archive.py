@@ -21,7 +21,7 @@ from dpm_assets.database import SCHEMA, Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold import places
 from dpm_assets.partitions.cold.columns import KEY, TRADES, Column, columns_of, listed, schema_of
-from dpm_assets.partitions.cold.parquet import ROWS_PER_GROUP, Content, read_back, write_file
+from dpm_assets.partitions.cold.parquet import ROWS_PER_PIECE, Content, read_back, write_file
 from dpm_assets.partitions.cold.refused import explained
 from dpm_assets.partitions.cold.rows_in import CopyRows
 from dpm_assets.partitions.cold.states import Step, alone, attachment, state_of
@@ -112,7 +112,7 @@ def _write(conn: psycopg.Connection[Any], leaf: str, columns: tuple[Column, ...]
         conn,
         sql.SQL("select {} from only {} order by {}").format(listed(names), table, listed(KEY)),
         schema_of(columns),
-        ROWS_PER_GROUP,
+        ROWS_PER_PIECE,
     )
     with places.written_to(location) as path:
         write_file(path, columns, rows)

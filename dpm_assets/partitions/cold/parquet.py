@@ -26,6 +26,9 @@ from dpm_assets.partitions.cold.rows_out import csv_lines
 ROWS_PER_GROUP = 65_536
 """A reader of one account reads one group of a month. Smaller ones make the footer, which every reader reads, longer."""
 
+ROWS_PER_PIECE = ROWS_PER_GROUP // 8
+"""Rows that are text at one time: text takes several times the room of the columns."""
+
 ZSTD_LEVEL = 3
 
 _ENCODINGS = {
@@ -36,13 +39,12 @@ _ENCODINGS = {
 }
 # Few distinct values: the text columns but the trade's own id, amounts that repeat, and days.
 _DICTIONARY = {"trade_date", "lots", "commission", "swap", "load_batch_id"}
-_ROWS_ENCODED = 16_384  # text takes several times the room of the columns
 _READ_AHEAD = 1024 * 1024  # bytes of a column; otherwise whole row groups are read before they are decoded
 _AT_ONCE = 2  # batches that are encoded while one is taken
 
 
 def write_file(path: Path, columns: tuple[Column, ...], pieces: Iterable[pa.Table]) -> None:
-    """Write pieces of up to ROWS_PER_GROUP rows, each as a row group."""
+    """Write the rows of all pieces, ROWS_PER_GROUP to a row group when pieces have ROWS_PER_PIECE."""
     schema = schema_of(columns)
     dictionary = [c.name for c in columns if c.name in _DICTIONARY or _repeats(c)]
     writing = partial(
@@ -58,9 +60,20 @@ def write_file(path: Path, columns: tuple[Column, ...], pieces: Iterable[pa.Tabl
     )
     # Opened here, so that it is closed whatever the writer meets, a full disk for one.
     with path.open("wb") as file, writing(file) as writer:
-        for piece in pieces:
-            writer.write_table(piece, row_group_size=ROWS_PER_GROUP)
+        for group in _groups(pieces):
+            writer.write_table(group, row_group_size=ROWS_PER_GROUP)
     pa.default_memory_pool().release_unused()
+
+
+def _groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    gathered: list[pa.Table] = []
+    for piece in pieces:
+        gathered.append(piece)
+        if sum(table.num_rows for table in gathered) >= ROWS_PER_GROUP:
+            yield pa.concat_tables(gathered)
+            gathered.clear()
+    if gathered:
+        yield pa.concat_tables(gathered)
 
 
 def _repeats(column: Column) -> bool:
@@ -103,7 +116,7 @@ def read_back(path: Path, content: Content) -> Iterator[bytes]:
             pq.ParquetFile(path, buffer_size=_READ_AHEAD, page_checksum_verification=True) as file,
             ThreadPoolExecutor(_AT_ONCE) as pool,
         ):
-            batches = file.iter_batches(_ROWS_ENCODED)
+            batches = file.iter_batches(ROWS_PER_PIECE)
             under_way: deque[tuple[pa.RecordBatch, Future[bytes]]] = deque()
             while True:
                 for batch in islice(batches, 1 + _AT_ONCE - len(under_way)):
