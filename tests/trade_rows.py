@@ -47,6 +47,11 @@ def value(db: Database, query: str, *parameters: Any) -> Any:
     return rows(db, query, *parameters)[0][0]
 
 
+def everything(db: Database, table: str = "raw_trades_closed") -> list[tuple[Any, ...]]:
+    """Every row with every column, the batch and the id included."""
+    return rows(db, f"select r::text from {table} as r order by 1")
+
+
 def wait_for(db: Database, query: str, seconds: float = 60) -> None:
     """Wait until the query's one value is true."""
     until = time.monotonic() + seconds
