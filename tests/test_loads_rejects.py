@@ -2,7 +2,6 @@
 
 import csv
 import json
-import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ from dpm_assets.loads.load import load_file
 from dpm_assets.loads.retrying import retry_rejects
 from dpm_assets.loads.undo import undo_load
 from dpm_assets.settings import settings
-from tests.test_loads_commands import dpm
+from tests.command_line import dpm, dpm_process
 from tests.trade_rows import HEADER, rows, trade, value, write
 
 pytestmark = pytest.mark.sql
@@ -212,7 +211,7 @@ def test_what_cannot_be_retried_is_said_in_a_sentence(db: Database, tmp_path: Pa
 
 def test_an_export_to_a_pipe_is_the_same(db: Database, database_url: str, tmp_path: Path) -> None:
     dpm(database_url, "load", write(tmp_path / "one.csv", *RAW))
-    run: subprocess.CompletedProcess[str] = dpm(database_url, "rejects", "export", "1")
+    run = dpm_process(database_url, "rejects", "export", "1")
     assert run.stdout == "".join(f"{line}\n" for line in export_rejects(db, 1))
 
 
