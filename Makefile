@@ -21,11 +21,11 @@ run: install
 	$(BIN)/dpm up --sample
 
 test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 # Those tests that touch SQL; DPM_TEST_PG_BIN names the binaries of another PostgreSQL than the embedded one.
 test-sql: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m sql
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m sql
 
 # The proof of the proof (part of `make test` too): each mechanism that keeps the refresh exact is switched off in a database,
 # and the permutations, kills and properties that guard it have to fail.

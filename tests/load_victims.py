@@ -14,9 +14,8 @@ from dpm_assets import runs
 from dpm_assets.database import Database
 from dpm_assets.definitions import defs
 from dpm_assets.errors import DpmError
-from dpm_assets.loads import landing
+from dpm_assets.loads import landing, sensors
 from dpm_assets.loads.load import load_file
-from dpm_assets.loads.sensors import landing_sensor
 from dpm_assets.settings import settings
 
 _JOB = defs.resolve_job_def("load_landing")
@@ -52,12 +51,11 @@ def _load(url: str, folder: Path) -> None:
 def _tick_and_run(url: str, folder: Path) -> None:
     os.environ |= {"DPM_DATABASE_URL": url, "DPM_LANDING": str(folder / "landing")}
     settings.cache_clear()
-    landing.QUIET_SECONDS = 0.0
+    landing.QUIET_SECONDS = sensors.WATCH_SECONDS = 0.0  # the file is there and whole, or it has gone
     runs.FIRST_PAUSE_SECONDS = 0
-    (folder / "dagster").mkdir(exist_ok=True)
     with dg.DagsterInstance.local_temp(str(folder / "dagster")) as instance:
         _give_up_on_the_dead(instance)
-        asked = landing_sensor(dg.build_sensor_context(instance))
+        asked = sensors.landing_sensor(dg.build_sensor_context(instance))
         if not isinstance(asked, dg.RunRequest):
             return
         result = _JOB.execute_in_process(instance=instance, run_config=asked.run_config, raise_on_error=False)

@@ -101,4 +101,4 @@ def wait_for(ready: Callable[[], bool], seconds: float, what: str) -> None:
     give_up = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < give_up, f"{what} did not happen within {seconds} s"
-        time.sleep(0.1)
+        time.sleep(0.02)

@@ -29,6 +29,7 @@ SPECS = sorted(defs.resolve_all_asset_specs(), key=lambda spec: spec.key)
 def connected(db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The graph's own connections lead to the test's database."""
     monkeypatch.setenv("DPM_DATABASE_URL", database_url)
+    monkeypatch.setattr("dpm_assets.refresh.sensors.WATCH_SECONDS", 0.0)
     settings.cache_clear()
     sensor_database.cache_clear()
     yield db

@@ -1,6 +1,8 @@
 """kill -9 at every step of a refresh, of its backend, of the server, of the Dagster run: the next refresh finishes the work.
 
 The server is one of its own, with the settings of production: it flushes what it commits.
+
+The kills of a Dagster run are played on the newest PostgreSQL only: what a run adds has nothing to do with its version.
 """
 
 import os
@@ -27,7 +29,7 @@ from tests.servers import own_server
 from tests.stage import Stage
 from tests.steps import Step, install, standing
 
-pytestmark = pytest.mark.sql
+pytestmark = pytest.mark.xdist_group("kills")
 
 OF_A_REFRESH = tuple(
     ("a refresh", step)
@@ -113,6 +115,7 @@ def name(kill: tuple[str, Step]) -> str:
     return f"{kill[0]}_{kill[1].name}".replace(" ", "_")
 
 
+@pytest.mark.sql
 @pytest.mark.kill
 @pytest.mark.parametrize("kill", KILLS, ids=name)
 def test_a_backend_killed_while_it_refreshes_loses_nothing(production: EmbeddedServer, kill: tuple[str, Step]) -> None:
@@ -130,6 +133,7 @@ def test_a_backend_killed_while_it_refreshes_loses_nothing(production: EmbeddedS
     assert_the_next_refresh_finishes(url)
 
 
+@pytest.mark.sql
 @pytest.mark.kill
 @pytest.mark.parametrize("kill", KILLS, ids=name)
 def test_a_server_killed_while_it_refreshes_loses_nothing(production: EmbeddedServer, kill: tuple[str, Step]) -> None:
@@ -197,6 +201,7 @@ def test_the_dagster_run_after_one_that_was_killed_finishes_its_work(
         assert differences(stage.db) == []
 
 
+@pytest.mark.sql
 @pytest.mark.mutation
 def test_a_log_that_does_not_survive_the_kill_is_noticed(production: EmbeddedServer) -> None:
     url = production.url("stage")
@@ -218,6 +223,7 @@ def test_a_log_that_does_not_survive_the_kill_is_noticed(production: EmbeddedSer
                 conn.execute("alter table changed_account_days set logged")
 
 
+@pytest.mark.sql
 def test_a_server_killed_while_an_unlogged_table_is_made_starts_again(production: EmbeddedServer) -> None:
     """Its backend gives the table up when the server dies, and leaves a file that the first recovery trips over."""
     url = production.url("stage")

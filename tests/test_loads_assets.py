@@ -27,6 +27,7 @@ def landing(db: Database, database_url: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("DPM_DATABASE_URL", database_url)
     monkeypatch.setenv("DPM_LANDING", str(tmp_path / "landing"))
     monkeypatch.setattr("dpm_assets.loads.landing.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("dpm_assets.loads.sensors.WATCH_SECONDS", 0.0)
     settings.cache_clear()
     yield tmp_path / "landing"
     monkeypatch.undo()

@@ -4,6 +4,7 @@ The server is one of its own, with the settings of production: it flushes what i
 """
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import psycopg
 import pytest
 
@@ -25,7 +27,7 @@ from tests.interleaving import Connection, session
 from tests.servers import own_server
 from tests.trade_rows import many
 
-pytestmark = pytest.mark.sql
+pytestmark = pytest.mark.xdist_group("kills of loads")
 
 ROWS = 30_000
 SECONDS = 60
@@ -53,9 +55,18 @@ def url(production: EmbeddedServer) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dagster's own databases, made once: each test gets a copy."""
+    home = tmp_path_factory.mktemp("dagster")
+    with dg.DagsterInstance.local_temp(str(home)):
+        return home
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder whose landing/trades holds one file of 30,000 trades."""
+def folder(dagster_home: Path, tmp_path: Path) -> Path:
+    """A folder whose landing/trades holds one file of 30,000 trades, with a home for Dagster."""
+    shutil.copytree(dagster_home, tmp_path / "dagster")
     (tmp_path / "landing" / "trades").mkdir(parents=True)
     many(tmp_path / "landing" / "trades" / "one.csv", ROWS)
     return tmp_path
@@ -114,7 +125,8 @@ Step = Callable[[str], AbstractContextManager[Connection]]
 STEPS: list[Step] = [
     before_the_ledger_is_asked, in_the_middle_of_the_rows, before_the_commit, between_commit_and_move,
 ]  # fmt: skip
-VICTIMS = [load_victims.loader, load_victims.run]
+# What a run adds to the loader has nothing to do with the version of PostgreSQL.
+VICTIMS = [pytest.param(load_victims.loader, marks=pytest.mark.sql), load_victims.run]
 Victim = Callable[[str, Path], BaseProcess]
 
 
@@ -207,6 +219,7 @@ def test_a_load_whose_server_is_killed_is_done_once_by_the_next_tick(
     assert_the_next_tick_loads_the_file_once(url, folder)
 
 
+@pytest.mark.sql
 @pytest.mark.kill
 def test_two_runs_that_are_offered_the_same_file_load_it_once(url: str, folder: Path) -> None:
     """Both have read the file and stand before their commit when they may go on."""

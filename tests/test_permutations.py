@@ -14,7 +14,7 @@ from tests.permutations import PERMUTATIONS, Permutation
 from tests.playing import play
 from tests.stages import Stages
 
-pytestmark = pytest.mark.sql
+pytestmark = [pytest.mark.sql, pytest.mark.xdist_group("permutations")]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.stage import Stage
 from tests.stages import Stages
 from tests.steps import standing
 
-pytestmark = pytest.mark.sql
+pytestmark = [pytest.mark.sql, pytest.mark.xdist_group("readers")]
 
 CHANGES = {
     "a refresh": "update raw_trades_closed set profit = profit * 3 + 1, symbol = 'SILVER' where account_id <> 'a4'",

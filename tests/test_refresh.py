@@ -166,7 +166,7 @@ def test_a_refresh_whose_backend_is_killed_is_done_after_the_restart(
                 break
             except psycopg.OperationalError:
                 assert time.monotonic() < deadline
-                time.sleep(0.1)
+                time.sleep(0.02)
     with Database(database_url) as again:
         assert differences(again) == []
 

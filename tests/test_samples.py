@@ -18,6 +18,8 @@ from dpm_assets.samples.commands import sample as sample_command
 from dpm_assets.samples.files import CsvFile
 from tests.sample_files import START, TRADES, Row, contents, rows_of, write_two_months
 
+pytestmark = pytest.mark.xdist_group("samples")
+
 COLUMNS = (
     "trade_id,account_id,login,symbol,std_symbol,side,open_time,close_time,trade_date,open_price,close_price,stop_loss,"
     "take_profit,lots,volume_usd,profit,commission,swap,ingestion_timestamp,source_api_endpoint"

@@ -10,6 +10,8 @@ import pytest
 from dpm_assets.samples.symbols import INSTRUMENTS
 from tests.sample_files import Row, rows_of, write_two_months
 
+pytestmark = pytest.mark.xdist_group("samples")
+
 
 def moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S")

@@ -22,6 +22,8 @@ from dpm_assets.server.state import free_port
 from tests.places import open_folder
 from tests.servers import SMALL, MakeServer
 
+pytestmark = pytest.mark.xdist_group("server")
+
 
 @pytest.fixture(scope="module")
 def started(binaries: Path | None) -> Iterator[EmbeddedServer]:

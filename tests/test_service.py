@@ -14,7 +14,7 @@ from dpm_assets.calendar import add_months, month_of, months_between, today
 from tests.places import open_folder
 from tests.service import Service, wait_for
 
-pytestmark = pytest.mark.service
+pytestmark = [pytest.mark.service, pytest.mark.xdist_group("service")]
 
 FIRST = add_months(month_of(today()), -12)
 MONTHS = list(months_between(FIRST, add_months(FIRST, 11)))
