@@ -10,7 +10,7 @@ as $$
     select format($query$
         select
             account_id, month,
-            sum(trades)::bigint as trades, sum(wins)::bigint as wins, sum(losses)::bigint as losses,
+            sum(trades::integer) as trades, sum(wins::integer) as wins, sum(losses::integer) as losses,
             sum(gross_profit) as gross_profit, sum(gross_loss) as gross_loss,
             sum(net) as net, sum(net * net) as net_squares, count(*) as active_days,
             max(level) as highest, min(level) as lowest, max(peak - level) as largest_fall,
@@ -22,7 +22,7 @@ as $$
                 from (
                     select
                         r.account_id, date_trunc('month', r.trade_date::timestamp)::date as month, r.trade_date,
-                        sum(r.trades) as trades, sum(r.wins) as wins, sum(r.losses) as losses,
+                        sum(r.trades::integer) as trades, sum(r.wins::integer) as wins, sum(r.losses::integer) as losses,
                         sum(r.gross_profit) as gross_profit, sum(r.gross_loss) as gross_loss, sum(r.net) as net
                     from %s
                     group by r.account_id, r.trade_date
