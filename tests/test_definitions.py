@@ -25,6 +25,15 @@ pytestmark = pytest.mark.sql
 SPECS = sorted(defs.resolve_all_asset_specs(), key=lambda spec: spec.key)
 
 
+def test_the_graph_can_be_served_with_all_its_jobs() -> None:
+    """What only a code server asks for: two jobs, or a job and an op, may not share a name."""
+    assert {job.name for job in defs.get_repository_def().get_all_jobs()} > {
+        "check_partitions",
+        "archive_months",
+        "verify",
+    }
+
+
 @pytest.fixture
 def connected(db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The graph's own connections lead to the test's database."""

@@ -40,7 +40,8 @@ def test_load_goes_on_after_a_bad_file_and_exits_with_1(db: Database, database_u
 
 def test_loads_and_rejects_can_be_read(db: Database, database_url: str, tmp_path: Path) -> None:
     dpm(database_url, "load", write(tmp_path / "a.csv", trade("T1"), trade("T2", lots="0")))
-    assert "a.csv" in dpm(database_url, "loads", "list").stdout
+    names, line = dpm(database_url, "loads", "list").stdout.splitlines()
+    assert "rows_rejected" in names.split() and "a.csv" in line.split()
     assert json.loads(dpm(database_url, "loads", "show", "1", "--json").stdout)["rows_rejected"] == 1
     assert "expected a number above 0" in dpm(database_url, "rejects", "list", "1").stdout
     assert json.loads(dpm(database_url, "rejects", "list", "--json").stdout)["batch_id"] == 1

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from psycopg.rows import dict_row
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
@@ -39,9 +39,11 @@ def table(rows: Sequence[Row], as_json: bool, nothing: str) -> None:
     elif not rows:
         console.print(nothing)
     else:
-        shown = Table(*rows[0], box=None, pad_edge=False)
+        shown = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, pad_edge=False)
         for row in rows:
             shown.add_row(*(_plain(value) for value in row.values()))
+        if not console.is_terminal:
+            console.width = _whole_width(shown)
         console.print(shown)
 
 
@@ -54,6 +56,11 @@ def record(rows: Sequence[Row], as_json: bool, missing: str) -> None:
         return
     for name, value in rows[0].items():
         console.print(f"{name:>18}  {_plain(value)}")
+
+
+def _whole_width(shown: Table) -> int:
+    """What a table takes when nothing of it is folded, as a file or another program has it."""
+    return console.measure(shown, options=console.options.update(max_width=100_000)).maximum
 
 
 def _plain(value: Any) -> str:

@@ -35,7 +35,7 @@ TABLES_OF = {
 
 
 @dg.multi_asset_check(
-    name="check_partitions",
+    name="partitions_are_sound",
     specs=[
         dg.AssetCheckSpec(name, asset=asset, description=description)
         for asset in TABLES_OF
