@@ -1,8 +1,5 @@
 """Cold months in the asset graph and on the command line."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -19,6 +16,7 @@ from dpm_assets.partitions.cold.assets import monthly_archive
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import sensor_database
 from tests.cold import FEBRUARY, JANUARY, archived, file_under, shown, state, trades_read
+from tests.command_line import dpm
 from tests.interleaving import Connection
 
 pytestmark = pytest.mark.sql
@@ -118,26 +116,19 @@ def test_the_schedule_asks_for_old_months_and_those_left_halfway(
     assert isinstance(asked, dg.SkipReason) and "DPM_COLD_AFTER_MONTHS is not set" in str(asked.skip_message)
 
 
-def dpm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dpm_assets", "partitions", *arguments],
-        env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 def test_the_command_line_archives_lists_and_restores(
     refreshed: Connection, connected: Database, tmp_path: Path
 ) -> None:
     trades = trades_read(connected)
-    done = dpm("archive", "--older-than", "3")
+    done = dpm(connected.url, "partitions", "archive", "--older-than", "3")
     assert done.returncode == 0 and "2024-01: cold, the partition is dropped." in done.stdout, done.stderr
-    listed = dpm("list").stdout
+    listed = dpm(connected.url, "partitions", "list").stdout
     assert "archive" in listed and "2024-02" in listed and "cold" in listed
     assert trades_read(connected) == trades
-    refused = dpm("archive", f"{month_of(today()):%Y-%m}")
+    refused = dpm(connected.url, "partitions", "archive", f"{month_of(today()):%Y-%m}")
     assert refused.returncode == 2 and "has not ended: its trades are still coming" in refused.stderr
-    assert "Which months?" in dpm("archive").stderr
-    back = dpm("restore", "2024-01", "2024-02")
+    assert "Which months?" in dpm(connected.url, "partitions", "archive").stderr
+    back = dpm(connected.url, "partitions", "restore", "2024-01", "2024-02")
     assert back.returncode == 0 and "2024-02: hot, its file is deleted." in back.stdout, back.stderr
     assert trades_read(connected) == trades and not list(tmp_path.rglob("*.parquet"))
 

@@ -1,7 +1,5 @@
 """Whatever can go wrong with a partition is found, with a remedy that mends it."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -14,6 +12,7 @@ from dpm_assets.definitions import defs
 from dpm_assets.partitions.findings import Finding, findings, repair
 from dpm_assets.settings import settings
 from tests.clock import set_today
+from tests.command_line import dpm
 from tests.interleaving import Connection, session
 
 pytestmark = pytest.mark.sql
@@ -210,18 +209,6 @@ def test_an_index_whose_build_was_interrupted_is_found_and_built_again(
     assert [(f.finding, f.object, f.by_hand) for f in found] == [("index invalid", "theirs", False)]
     assert repair(db, found, lambda _: None) == []
     assert findings(db, 3) == []
-
-
-def dpm(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    import os
-
-    return subprocess.run(
-        [sys.executable, "-m", "dpm_assets", *arguments],
-        env={**os.environ, "DPM_DATABASE_URL": url, "COLUMNS": "300"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_the_doctor_exits_1_with_remedies_and_0_when_they_have_been_run(conn: Connection, database_url: str) -> None:

@@ -136,17 +136,34 @@ def test_a_session_waits_for_another_that_makes_many_months(conn: Connection, da
             assert made.result(SECONDS) == ([],)
 
 
+def wait_until_it_pauses(observer: Connection, maker: Connection) -> None:
+    """Returns once a session has given up an attempt and sleeps before the next."""
+    give_up = time.monotonic() + SECONDS
+    query = "select from pg_stat_activity where pid = %s and wait_event = 'PgSleep'"
+    while observer.execute(query, [maker.info.backend_pid]).fetchone() is None:
+        assert time.monotonic() < give_up, "it never gave up an attempt"
+        time.sleep(0.002)
+
+
+def shorten_attempts(conn: Connection) -> None:
+    """As many attempts as ever to get a lock, with a fiftieth of the patience."""
+    [(function,)] = conn.execute("select pg_get_functiondef('build_leaf'::regproc)")
+    assert "'500ms'" in function and "pg_sleep(0.05 * attempt" in function
+    conn.execute(function.replace("'500ms'", "'10ms'").replace("pg_sleep(0.05 *", "pg_sleep(0.001 *").encode())
+
+
 def test_a_lock_that_is_given_up_in_time_is_waited_for(conn: Connection, database_url: str) -> None:
     with session(database_url) as owner, session(database_url, autocommit=True) as maker:
         owner.execute("lock table raw_trades_closed in share update exclusive mode")
         with sent_off(maker, CREATE_OLD) as made:
-            time.sleep(1)  # longer than one attempt
+            wait_until_it_pauses(conn, maker)
             owner.rollback()
             assert made.result(SECONDS) == ([OLD],)
 
 
 def test_a_parent_that_stays_locked_gives_a_clear_error(conn: Connection, database_url: str) -> None:
     with session(database_url) as owner:
+        shorten_attempts(conn)
         owner.execute("lock table raw_trades_closed in share update exclusive mode")
         with pytest.raises(psycopg.errors.LockNotAvailable, match="stayed locked") as refused:
             conn.execute(CREATE_OLD)
