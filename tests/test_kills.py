@@ -141,14 +141,22 @@ def test_a_server_killed_while_it_refreshes_loses_nothing(production: EmbeddedSe
     with closing(Stage(production.url("stage"))) as stage:
         prepare(stage, call)
         with standing(stage, CALLS[call], step) as refresh:
-            killed = postmaster(production.state().data)
-            assert killed
-            os.kill(killed, signal.SIGKILL)
+            kill_server(production, stage.refresher.info.backend_pid)
             with pytest.raises(psycopg.OperationalError):
                 refresh.done.result(SECONDS)
             refresh.released = True
     assert production.start()
     assert_the_next_refresh_finishes(production.url("stage"))
+
+
+def kill_server(server: EmbeddedServer, refreshing: int) -> None:
+    """The postmaster and the refreshing backend at once: otherwise a backend that sees its postmaster gone may let go of the lock
+    that the refresh waits for, before the refresh itself has seen it."""
+    killed = postmaster(server.state().data)
+    assert killed
+    os.kill(refreshing, signal.SIGSTOP)
+    os.kill(killed, signal.SIGKILL)
+    os.kill(refreshing, signal.SIGKILL)
 
 
 def backend_at(stage: Stage, process: BaseProcess) -> int:
