@@ -70,7 +70,6 @@ class Bench:
     def __init__(self, conn: Connection, rounds: int) -> None:
         self.conn = conn
         self.rounds = rounds
-        self.changes = 0
         self.loaded: dict[str, int] = {}
         self.usual = self.value(
             "select trade_date from rollup_market_day order by abs(trades - %s), trade_date limit 1", DAY_TRADES
@@ -94,7 +93,6 @@ class Bench:
 
     def load(self, day: Any, trades: int, accounts: int) -> None:
         """Trades written to a day."""
-        self.changes += 1
         values = {
             "prefix": f"N{time.time_ns()}_",
             "day": day,
@@ -138,7 +136,6 @@ class Bench:
     def day_load(self) -> dict[str, float]:
         """Each round is a new day, which moves every window."""
         self.settle()
-        days = iter(range(1, 400))
 
         def next_weekday() -> None:
             day = self.value("select as_of_date()")
@@ -146,7 +143,6 @@ class Bench:
                 day = self.value("select %s::date + 1", day)
                 if day.weekday() < 5:
                     break
-            next(days)
             self.load(day, 10_000_000, DAY_ACCOUNTS)
             self.last_day = day
 

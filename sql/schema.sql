@@ -24,6 +24,8 @@ set client_min_messages = warning;
 \ir functions/catalogue.sql
 \ir functions/bare_months.sql
 \ir functions/cold_months.sql
+\ir functions/cold_archive.sql
+\ir functions/cold_restore.sql
 \ir functions/loads.sql
 \ir functions/rollup_account_symbol_day.sql
 \ir functions/rollup_market.sql

@@ -15,6 +15,9 @@ from tests.trade_rows import rows, value
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 LEAF = "raw_trades_closed_2024_01"
+LATE_TRADE = (
+    "insert into raw_trades_closed (trade_id, account_id, login, trade_date) values ('late', 'a1', 'l', '2024-01-09')"
+)
 LIVE = tuple(name.replace("mv_", "live_") for name in VIEWS)
 
 Row = tuple[Any, ...]

@@ -10,13 +10,15 @@ from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
+import dagster as dg
 import psycopg
 import pytest
 from psycopg import sql
 
 from dpm_assets.database import Database, run_file
 from dpm_assets.server import EmbeddedServer
-from dpm_assets.settings import sql_dir
+from dpm_assets.settings import settings, sql_dir
+from dpm_assets.warehouse import sensor_database
 from tests.interleaving import Connection, session
 from tests.places import keep_files_in_memory, open_folder
 from tests.servers import OLDEST, SMALL, MakeServer, needs_oldest, own_server
@@ -139,6 +141,26 @@ def make_server(binaries: Path | None, home: Path) -> Iterator[MakeServer]:
             root = Path(server.state().root)
             if not root.is_relative_to(server.home):
                 shutil.rmtree(root.parent)
+
+
+@pytest.fixture
+def connected(db: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The graph's own connections lead to the test's database."""
+    monkeypatch.setenv("DPM_DATABASE_URL", db.url)
+    monkeypatch.setattr("dpm_assets.refresh.sensors.WATCH_SECONDS", 0.0)
+    settings.cache_clear()
+    sensor_database.cache_clear()
+    yield db
+    sensor_database().close()
+    sensor_database.cache_clear()
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
 
 
 _COUNTED = ("permutation", "kill", "mutation")

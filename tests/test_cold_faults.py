@@ -1,30 +1,23 @@
-"""Archives and restores that are killed, locked out, out of room, out of reach or given damaged files: the month is readable
-from exactly one side all the while, and the same command ends the work."""
+"""Archives and restores that are killed, locked out or at work beside others: the month is readable from exactly one side all the
+while, and the same command ends the work."""
 
-import os
 import signal
-import subprocess
-import tempfile
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import psycopg
 import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.partitions.cold import places
 from dpm_assets.partitions.cold.archive import archive
-from dpm_assets.partitions.cold.restore import restore
 from dpm_assets.refresh.verify import verify
 from tests.cold import (
     FEBRUARY,
     JANUARY,
+    LATE_TRADE,
     LEAF,
     archived,
     file_under,
@@ -39,10 +32,6 @@ from tests.interleaving import SECONDS, Connection, sent_off, session, wait_unti
 from tests.trade_rows import rows, value, wait_for
 
 pytestmark = pytest.mark.sql
-
-INSERT = (
-    "insert into raw_trades_closed (trade_id, account_id, login, trade_date) values ('late', 'a1', 'l', '2024-01-09')"
-)
 
 
 @pytest.fixture
@@ -65,7 +54,7 @@ def test_an_archive_that_is_killed_goes_on(
     assert trades_read(db) == trades
     assert state(db) == ("cold" if step == "cold" else "archiving")
     with pytest.raises(psycopg.DatabaseError, match=r"being archived|no partition"):
-        refreshed.execute(INSERT)
+        refreshed.execute(LATE_TRADE)
     assert archived(db, tmp_path)[-1] == "cold"
     assert trades_read(db) == trades and shown(db) == history
     assert [path.name for path in file_under(tmp_path).parent.iterdir()] == ["trades.parquet"]
@@ -90,7 +79,7 @@ def test_an_archive_that_was_killed_can_be_taken_back(
         )
         == []
     )
-    refreshed.execute(INSERT)
+    refreshed.execute(LATE_TRADE)
     refreshed.execute("call refresh_warehouse()")
     assert verify(db).total == 0
 
@@ -167,7 +156,7 @@ def test_a_reader_never_sees_a_month_twice_or_not_at_all(
 
 
 @pytest.mark.parametrize("statement", [
-    INSERT, "update raw_trades_closed set profit = 1 where trade_date = '2024-01-09'", "truncate raw_trades_closed",
+    LATE_TRADE, "update raw_trades_closed set profit = 1 where trade_date = '2024-01-09'", "truncate raw_trades_closed",
     "update raw_trades_closed set trade_date = '2024-01-09' where trade_date = '2024-02-02'",
     "delete from raw_trades_closed where account_id = 'a1'", f"delete from {LEAF}", f"truncate {LEAF}",
 ])  # fmt: skip
@@ -187,7 +176,7 @@ def test_a_writer_who_has_not_committed_keeps_the_month_hot(
     refreshed: Connection, db: Database, database_url: str, tmp_path: Path
 ) -> None:
     with session(database_url) as writer, session(database_url, autocommit=True) as archiver:
-        writer.execute(INSERT)
+        writer.execute(LATE_TRADE)
         with sent_off(archiver, "select begin_archive('2024-01-01')") as begun:
             wait_until_blocked(refreshed, archiver)
             writer.commit()
@@ -212,185 +201,3 @@ def test_two_archivers_at_once_archive_a_month_once(
         assert second.result(SECONDS) == ["cold"]
     assert said == ["Another archive or restore is at work; waiting for it."]
     assert trades_read(db) == trades
-
-
-def test_a_full_disk_leaves_the_month_hot(refreshed: Connection, db: Database, small_disk: Path) -> None:
-    """The disk of the archive, which has no room for a file of 400 trades."""
-    (small_disk / "filler").write_bytes(b"0" * (4 * 2**20 - 4096))
-    with pytest.raises(DpmError, match=r"could not be written: No space left on device"):
-        archived(db, small_disk)
-    assert state(db) == "hot" and not list(small_disk.rglob("*.parquet*"))
-    refreshed.execute(INSERT)
-    refreshed.execute("call refresh_warehouse()")
-    (small_disk / "filler").unlink()
-    assert archived(db, small_disk)[-1] == "cold"
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A file system of 4 MB."""
-    folder = Path(tempfile.mkdtemp(prefix="dpm-small-"))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "dpm-small", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        folder.rmdir()
-        pytest.skip(f"a small file system needs a privilege: {mounted.stderr.strip() or mounted.stdout.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-        folder.rmdir()
-
-
-class Bucket(fsspec.AbstractFileSystem):  # type: ignore[misc]
-    """A bucket in a folder, which can be cut off, or spoil what it is given."""
-
-    protocol = "bucket"
-    cachable = False
-    folder: Path
-    up = True
-    spoils = False
-
-    def _path(self, path: str) -> Path:
-        if not Bucket.up:
-            raise ConnectionError("the bucket does not answer")
-        return Bucket.folder / path.removeprefix("bucket://")
-
-    def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        self._path(path).mkdir(parents=True, exist_ok=exist_ok)
-
-    def put_file(self, lpath: str, rpath: str, **_: Any) -> None:
-        data = bytearray(Path(lpath).read_bytes())
-        if Bucket.spoils:
-            data[len(data) // 3] ^= 1
-        self._path(rpath).write_bytes(data)
-
-    def get_file(self, rpath: str, lpath: str, **_: Any) -> None:
-        Path(lpath).write_bytes(self._path(rpath).read_bytes())
-
-    def rm_file(self, path: str) -> None:
-        self._path(path).unlink()
-
-    def info(self, path: str, **_: Any) -> dict[str, Any]:
-        return {"name": path, "size": self._path(path).stat().st_size, "type": "file"}
-
-    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
-        there = [self.info(f"{path}/{each.name}") for each in self._path(path).iterdir()]
-        return there if detail else [each["name"] for each in there]
-
-    def modified(self, path: str) -> datetime:
-        return datetime.fromtimestamp(self._path(path).stat().st_mtime, timezone.utc)
-
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:
-        return self._path(path).open(mode)
-
-
-@pytest.fixture
-def bucket(tmp_path: Path) -> Iterator[type[Bucket]]:
-    fsspec.register_implementation("bucket", Bucket, clobber=True)
-    Bucket.folder, Bucket.up, Bucket.spoils = tmp_path, True, False
-    yield Bucket
-    Bucket.up = True
-
-
-def test_a_bucket_holds_months_as_a_folder_does(
-    refreshed: Connection, db: Database, bucket: type[Bucket], trades: list[tuple[str, str]], tmp_path: Path
-) -> None:
-    before = table_rows(db)
-    assert archived(db, "bucket://cold")[-1] == "cold"
-    assert file_under(tmp_path / "cold").exists() and trades_read(db) == trades
-    assert verify(db, cold=True).total == 0
-    assert restored(db)[-1] == "hot"
-    assert table_rows(db) == before and not file_under(tmp_path / "cold").exists()
-
-
-def test_a_bucket_out_of_reach_leaves_the_month_as_it_is(
-    refreshed: Connection, db: Database, bucket: type[Bucket], trades: list[tuple[str, str]]
-) -> None:
-    bucket.up = False
-    with pytest.raises(DpmError, match=r"could not be written: the bucket does not answer"):
-        archived(db, "bucket://cold")
-    assert state(db) == "hot"
-    bucket.up = True
-    archived(db, "bucket://cold")
-    bucket.up = False
-    with pytest.raises(DpmError, match=r"could not be read: the bucket does not answer"):
-        restored(db)
-    assert state(db) == "cold"
-    with pytest.raises(DpmError, match=r"A file of the archive cannot be read: .*Nothing was read"):
-        trades_read(db)
-    bucket.up = True
-    assert trades_read(db) == trades
-    assert restored(db)[-1] == "hot"
-
-
-def test_a_flipped_bit_is_found_before_anything_is_dropped(
-    refreshed: Connection, db: Database, bucket: type[Bucket], trades: list[tuple[str, str]]
-) -> None:
-    bucket.spoils = True
-    with pytest.raises(DpmError, match=r"is damaged: it is not the file that was written. Nothing was dropped"):
-        archived(db, "bucket://cold")
-    assert state(db) == "hot" and value(db, "select month_attachment('2024-01-01')") == "yes"
-    assert trades_read(db) == trades
-
-
-@pytest.mark.parametrize("place", ["first", "third", "last"])
-def test_a_flipped_bit_is_found_at_restore(refreshed: Connection, db: Database, tmp_path: Path, place: str) -> None:
-    before = table_rows(db)
-    archived(db, tmp_path)
-    good = file_under(tmp_path).read_bytes()
-    bad = bytearray(good)
-    bad[{"first": 0, "third": len(bad) // 3, "last": len(bad) - 1}[place]] ^= 1
-    file_under(tmp_path).write_bytes(bad)
-    with pytest.raises(DpmError, match=r"is damaged.* Put the file back from a copy of yours"):
-        restored(db)
-    assert state(db) == "cold" and value(db, "select month_attachment('2024-01-01')") is None
-    file_under(tmp_path).write_bytes(good)
-    assert restored(db)[-1] == "hot" and table_rows(db) == before
-
-
-def test_rows_that_are_not_those_that_were_archived_are_found_whatever_the_file_says(
-    refreshed: Connection, db: Database, tmp_path: Path
-) -> None:
-    """The bytes are as recorded; what they hold is not: the second lock on the same door."""
-    archived(db, tmp_path)
-    refreshed.execute("update cold_files set content_sha256 = repeat('0', 64)")
-    with pytest.raises(DpmError, match="its rows are not those that were archived"):
-        restored(db)
-    assert state(db) == "cold"
-
-
-def test_a_missing_file_is_named(refreshed: Connection, db: Database, tmp_path: Path) -> None:
-    archived(db, tmp_path)
-    file_under(tmp_path).unlink()
-    with pytest.raises(DpmError, match=r"trades\.parquet is not there\. Put the file back"):
-        restored(db)
-    with pytest.raises(DpmError, match=r"cannot be read.*trades\.parquet"):
-        trades_read(db)
-    assert state(db) == "cold"
-
-
-def test_a_table_in_the_way_of_a_restore_is_named(refreshed: Connection, db: Database, tmp_path: Path) -> None:
-    archived(db, tmp_path)
-    refreshed.execute(f"create table {LEAF} (n integer)")
-    with pytest.raises(DpmError, match=f"There is a table {LEAF} already"):
-        restored(db)
-    assert state(db) == "cold"
-    refreshed.execute(f"drop table {LEAF}")
-    assert [step.name for step in restore(db, JANUARY)][-1] == "hot"
-
-
-def test_files_are_flushed_before_they_take_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed: list[int] = []
-    monkeypatch.setattr(os, "fsync", flushed.append)
-    with places.written_to(str(tmp_path / "a" / "trades.parquet")) as path:
-        path.write_bytes(b"x")
-    assert len(flushed) == 2 and (tmp_path / "a" / "trades.parquet").read_bytes() == b"x"
-    with (
-        pytest.raises(DpmError, match="could not be written"),
-        places.written_to(str(tmp_path / "a" / "trades.parquet")) as path,
-    ):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-    assert (tmp_path / "a" / "trades.parquet").read_bytes() == b"x"

@@ -1,6 +1,5 @@
 """Cold months in the asset graph and on the command line."""
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from dpm_assets.months import RANGE_END, RANGE_START, range_tags
 from dpm_assets.partitions.cold.ages import months_to_archive
 from dpm_assets.partitions.cold.assets import monthly_archive
 from dpm_assets.settings import settings
-from dpm_assets.warehouse import sensor_database
 from tests.cold import FEBRUARY, JANUARY, archived, file_under, shown, state, trades_read
 from tests.command_line import dpm
 from tests.interleaving import Connection
@@ -22,25 +20,10 @@ from tests.interleaving import Connection
 pytestmark = pytest.mark.sql
 
 
-@pytest.fixture
-def connected(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The graph's own connections lead to the test's database, its archive to the test's folder."""
-    monkeypatch.setenv("DPM_DATABASE_URL", db.url)
+@pytest.fixture(autouse=True)
+def archive_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DPM_COLD_LOCATION", str(tmp_path / "cold"))
     monkeypatch.setenv("DPM_COLD_AFTER_MONTHS", "3")
-    settings.cache_clear()
-    sensor_database.cache_clear()
-    yield db
-    sensor_database().close()
-    sensor_database.cache_clear()
-    monkeypatch.undo()
-    settings.cache_clear()
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 def run(

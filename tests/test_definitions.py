@@ -1,6 +1,5 @@
 """The asset graph: what it says of itself, what its sensors and schedules ask for, and how it fails."""
 
-from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -17,7 +16,6 @@ from dpm_assets.partitions.schedules import daily_metrics_partition_repair, dail
 from dpm_assets.refresh.schedules import hourly_refresh
 from dpm_assets.refresh.sensors import trade_changes_sensor
 from dpm_assets.settings import settings
-from dpm_assets.warehouse import sensor_database
 
 pytestmark = pytest.mark.sql
 
@@ -32,26 +30,6 @@ def test_the_graph_can_be_served_with_all_its_jobs() -> None:
         "archive_months",
         "verify",
     }
-
-
-@pytest.fixture
-def connected(db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The graph's own connections lead to the test's database."""
-    monkeypatch.setenv("DPM_DATABASE_URL", database_url)
-    monkeypatch.setattr("dpm_assets.refresh.sensors.WATCH_SECONDS", 0.0)
-    settings.cache_clear()
-    sensor_database.cache_clear()
-    yield db
-    sensor_database().close()
-    sensor_database.cache_clear()
-    monkeypatch.undo()
-    settings.cache_clear()
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 def insert_trade(db: Database, day: date, trade_id: str = "t-1") -> None:

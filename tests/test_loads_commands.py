@@ -85,6 +85,21 @@ def test_a_complete_snapshot_closes_the_positions_of_every_account_and_says_how_
     assert (shown["rows_removed"], shown["options"]) == (2, ["complete"])
 
 
+def test_two_complete_snapshots_at_once_are_refused_as_each_would_close_what_the_other_holds(
+    opened: Database, database_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    files = [write(tmp_path / "in" / f"{n}.csv", position(f"T{n}"), header=POSITION) for n in (4, 5)]
+    for named in (files, [tmp_path / "in"]):
+        run = dpm(database_url, "load", *named, "--complete")
+        assert (run.returncode, run.stdout) == (2, "")
+        assert run.stderr == (
+            "dpm: --complete was given with 2 files, and each would close the open trades that only the others hold. "
+            "Nothing was loaded. Give one file that holds all open trades, or leave --complete out.\n"
+        )
+    assert positions(opened) == ["T1", "T2", "T3"]
+
+
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [

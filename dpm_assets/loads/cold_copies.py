@@ -8,8 +8,12 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+from psycopg import sql
 
 from dpm_assets.loads.late import InArchive, away, near
+
+_KEYS = pa.schema({"account_id": pa.string(), "trade_id": pa.string(), "new_date": pa.date32()})
+_KEYS_AT_ONCE = 100_000
 
 
 class ColdCopies:
@@ -43,19 +47,16 @@ class ColdCopies:
         self, batch_id: int, days: list[date], months: list[date], correction_days: int | None
     ) -> list[date]:
         from dpm_assets.partitions.cold.files import dates_in_files
+        from dpm_assets.partitions.cold.rows_in import CopyRows
         from dpm_assets.partitions.cold.states import cold_months
 
-        rows = self._conn.execute(
-            "select account_id, trade_id, trade_date from prop_trading_model.raw_trades_closed"
-            " where load_batch_id = %s and trade_date between %s and %s",
-            [batch_id, min(days), max(days)],
-        ).fetchall()
-        keys = (
-            pa.table(dict(zip(("account_id", "trade_id", "new_date"), zip(*rows, strict=True), strict=True)))
-            if rows
-            else None
-        )
-        if keys is None:
-            return []
         files = [cold for cold in cold_months(self._conn) if cold.month in months]
-        return dates_in_files(files, keys, correction_days)
+        # By account, as the files are: each piece then meets its own row groups alone.
+        written = sql.SQL(
+            "select account_id, trade_id, trade_date from prop_trading_model.raw_trades_closed"
+            " where load_batch_id = {} and trade_date between {} and {} order by account_id"
+        ).format(batch_id, min(days), max(days))
+        found: set[date] = set()
+        for keys in CopyRows(self._conn, written, _KEYS, _KEYS_AT_ONCE):
+            found.update(dates_in_files(files, keys, correction_days))
+        return sorted(found)

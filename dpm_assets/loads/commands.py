@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dpm_assets.database import Database
+from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.finding import find_files
 from dpm_assets.loads.load import LoadResult, load_file
@@ -57,9 +58,10 @@ def load(
     """Load files into the warehouse: each once, wholly or not at all. Exit code 1 when one was refused."""
     asked: dict[str, Any] = {"full_history": full_history, "complete": complete, "replace_days": replace_days}
     asked = {name: wanted for name, wanted in asked.items() if wanted}
+    files = _only_one(find_files(paths)) if complete else find_files(paths)
     refused = False
     with Database(warehouse_url(), application_name="dpm load") as db:
-        for path in find_files(paths):
+        for path in files:
             try:
                 with _progress(path, quiet=as_json) as progress:
                     result = load_file(db, path, feed, progress=progress, max_rejects=max_rejects, **asked)
@@ -76,6 +78,17 @@ def load(
             _show(result, as_json)
     if refused:
         raise typer.Exit(1)
+
+
+def _only_one(files: Iterable[str | Path]) -> list[str | Path]:
+    """Raises DpmError for several: each would close what only the others hold."""
+    found = list(files)
+    if len(found) > 1:
+        raise DpmError(
+            f"--complete was given with {len(found)} files, and each would close the open trades that only the others hold. "
+            "Nothing was loaded. Give one file that holds all open trades, or leave --complete out."
+        )
+    return found
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The Parquet file of a month: how it is written, and how it is read back to the rows that PostgreSQL sent.
 
-Encodings are chosen by column, by measurement, among those that Spark's and Trino's readers know too: BYTE_STREAM_SPLIT, which
-those lack for integers, would make the file smaller by a fourteenth.
+Encodings are chosen by column, by measurement, among those of the format's first versions: BYTE_STREAM_SPLIT, which older readers
+lack for integers, would make the file smaller by a fourteenth.
 """
 
 from collections import deque
