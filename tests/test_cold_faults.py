@@ -12,6 +12,7 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.partitions.cold import reading
 from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.refresh.verify import verify
 from tests.cold import (
@@ -145,14 +146,31 @@ def test_a_reader_never_sees_a_month_twice_or_not_at_all(
         return count
 
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_on)
+        reader = pool.submit(read_on)
         try:
             for month in (JANUARY, FEBRUARY, JANUARY):
                 assert archived(db, tmp_path, month)[-1] == "cold"
                 assert restored(db, month)[-1] == "hot"
         finally:
             stop.set()
-        assert reading.result(SECONDS) > 3
+        assert reader.result(SECONDS) > 3
+
+
+def test_a_month_stays_where_a_reader_has_found_it(
+    refreshed: Connection, db: Database, tmp_path: Path, trades: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between finding the months and reading the trades an archive is run: its detach has to wait for the reader."""
+    read_hot = reading._read_hot
+
+    def read_after_an_archive(*found: Any) -> Any:
+        monkeypatch.undo()
+        with pytest.raises(DpmError, match="not cold yet"):
+            archived(db, tmp_path, readers_seconds=0.2)
+        return read_hot(*found)
+
+    monkeypatch.setattr(reading, "_read_hot", read_after_an_archive)
+    assert trades_read(db) == trades
+    assert archived(db, tmp_path)[-1] == "cold" and trades_read(db) == trades
 
 
 @pytest.mark.parametrize("statement", [

@@ -8,6 +8,7 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.loads import cold_copies
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.load import load_file
 from dpm_assets.loads.undo import undo_load
@@ -78,15 +79,23 @@ def test_a_late_file_that_is_large_enough_to_be_copied_directly(cold: Database, 
     assert value(cold, "select path_taken from load_batches order by batch_id desc limit 1") == "direct"
 
 
-@pytest.mark.parametrize("rows", [1, 60_000])
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load's keys are looked for in the archive a few at a time."""
+    monkeypatch.setattr(cold_copies, "KEYS_AT_ONCE", 7_000)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(("rows", "moved"), [(1, 0), (60_000, 0), (60_000, 9)])
 def test_a_correction_that_moves_a_trade_out_of_a_cold_month(
-    cold: Database, tmp_path: Path, policy: str, rows: int
+    cold: Database, tmp_path: Path, policy: str, rows: int, moved: int
 ) -> None:
+    """Also one that is not in the first piece of the load's keys."""
     path = many(tmp_path / "moved.csv", rows, "2024-02-07")
-    path.write_text(path.read_text().replace("T0,A0", "old-0,A0", 1))
+    path.write_text(path.read_text().replace(f"T{moved},A{moved}", f"old-{moved},A{moved}", 1))
     loaded_or_refused(cold, path, policy, "it moves trades out of 2024-01")
-    table = read_trades("A0", columns=["trade_id", "trade_date"], db=cold).to_pylist()
-    assert [row["trade_date"] for row in table if row["trade_id"] == "old-0"] == [date(2024, 2, 7)]
+    table = read_trades(f"A{moved}", columns=["trade_id", "trade_date"], db=cold).to_pylist()
+    assert [row["trade_date"] for row in table if row["trade_id"] == f"old-{moved}"] == [date(2024, 2, 7)]
     assert value(cold, "select count(*) from load_corrections where kind = 'moved'") == 1
     refresh(cold)
     assert verify(cold).total == 0

@@ -13,7 +13,8 @@ from psycopg import sql
 from dpm_assets.loads.late import InArchive, away, near
 
 _KEYS = pa.schema({"account_id": pa.string(), "trade_id": pa.string(), "new_date": pa.date32()})
-_KEYS_AT_ONCE = 100_000
+KEYS_AT_ONCE = 100_000
+"""Keys of a load that are in memory at one time."""
 
 
 class ColdCopies:
@@ -57,6 +58,6 @@ class ColdCopies:
             " where load_batch_id = {} and trade_date between {} and {} order by account_id"
         ).format(batch_id, min(days), max(days))
         found: set[date] = set()
-        for keys in CopyRows(self._conn, written, _KEYS, _KEYS_AT_ONCE):
+        for keys in CopyRows(self._conn, written, _KEYS, KEYS_AT_ONCE):
             found.update(dates_in_files(files, keys, correction_days))
         return sorted(found)

@@ -117,6 +117,7 @@ declare
     before date := prop_trading_model.recent_day();
     written bigint;
 begin
+    -- Further away, so many days differ that the whole window costs no more.
     if abs(last_day - before) <= 7 then
         written := prop_trading_model.shift_recent_window(before, last_day);
     else
