@@ -55,6 +55,8 @@ def test_an_index_is_declared_then_built_everywhere_and_dropped(db: Database, co
     indexes.declare(db, "on_login", "raw_trades_closed", "(login) where profit < 0", unique=False)
     assert state(conn) == (False, 0, 4)
     indexes.build(db, "on_login", said)
+    held = conn.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone()
+    assert held == (0,), "whoever comes next, in whichever session, would be refused"
     assert state(conn) == (True, 4, 4)
     assert indexes.plan_build(db, "on_login") == []
     assert findings(db, 3) == []

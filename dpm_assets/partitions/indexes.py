@@ -2,7 +2,7 @@
 sql/indexes/partition_index_management.sql."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,4 +151,8 @@ def _alone(db: Database, name: str) -> Iterator[psycopg.Connection[Any]]:
             raise DpmError(
                 f"Another session is at work on the index {name}. See pg_stat_activity, wait, and run this again."
             )
-        yield conn
+        try:
+            yield conn
+        finally:
+            with suppress(psycopg.Error):  # of a server that is gone, the lock is too
+                conn.execute("select pg_advisory_unlock_all()")
