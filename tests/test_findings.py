@@ -77,6 +77,18 @@ MENDED: list[tuple[str, str, list[tuple[str, str]]]] = [
         [("gap", "raw_trades_closed_2021_06")],
     ),
     (
+        "of the months between others one is in the archive and one is dropped",
+        "select ensure_trade_months('{2021-07-01,2021-08-01}'); drop table raw_trades_closed_2021_06, raw_trades_closed_2021_07;"
+        " insert into month_state (month, state) values ('2021-06-01', 'cold')",
+        [("gap", "raw_trades_closed_2021_07")],
+    ),
+    (
+        "a year is dropped whose months of trades are in the archive",
+        "select ensure_metrics_years('{2022,2023}'); drop table raw_metrics_daily_2022;"
+        " insert into month_state (month, state) values ('2022-01-01', 'cold')",
+        [("gap", "raw_metrics_daily_2022")],
+    ),
+    (
         "a constraint was never validated",
         f"alter table {OLD_LEAF} add constraint theirs check (lots < 1e9) not valid",
         [("constraint not validated", OLD_LEAF)],

@@ -52,25 +52,26 @@ as $$
     where not prop_trading_model.has_leaf(w.parent, w.start, w.upper)
     union all
     -- More than two years apart are two histories, not a gap.
-    select 'gap', 'warning', l.parent_table, prop_trading_model.leaf_name(l.parent, l.upper_before),
-        format('nothing holds %s to %s, which lies between partitions', l.upper_before, l.lower),
+    select 'gap', 'warning', l.parent_table, prop_trading_model.leaf_name(l.parent, missing.starts[1]),
+        format('no partition begins on %s, though there are older and newer ones', array_to_string(missing.starts, ', ')),
         case when l.every = interval '1 year'
-            then format('select prop_trading_model.ensure_metrics_years(array(select generate_series(%s, %s)))',
-                extract(year from l.upper_before), extract(year from l.lower) - 1)
-            else format(
-                'select prop_trading_model.ensure_trade_months(array(select generate_series(timestamp %L, %L, %L)::date))',
-                l.upper_before, (l.lower - l.every)::date, '1 month')
+            then format('select prop_trading_model.ensure_metrics_years(%L)',
+                array(select extract(year from start)::integer from unnest(missing.starts) as start))
+            else format('select prop_trading_model.ensure_trade_months(%L)', missing.starts)
         end, false
     from leaves as l
+    cross join lateral (
+        select array_agg(start::date order by start) as starts
+        from generate_series(l.upper_before::timestamp, l.lower - l.every, l.every) as start
+        where l.every = interval '1 year'  -- only months can be in the archive
+            or not exists (
+                select from prop_trading_model.month_state as m where m.month = start and m.state <> 'hot'
+            )
+    ) as missing
     where l.parent_table like 'raw\_%'  -- the refresh makes a rollup's when it needs one
         and l.upper_before < l.lower and l.upper_before > l.lower - interval '2 years'
         and l.lower <= prop_trading_model.utc_today()
-        and exists (
-            select from generate_series(l.upper_before::timestamp, l.lower - l.every, l.every) as missing (month)
-            where not exists (
-                select from prop_trading_model.month_state as m where m.month = missing.month and m.state <> 'hot'
-            )
-        )
+        and missing.starts is not null
     union all
     select 'far ahead', 'warning', l.parent_table, l.leaf_name,
         format('it begins on %s: a clock was wrong when it was made', l.lower),
