@@ -42,7 +42,9 @@ begin
     grant insert on prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log to dpm_refresher;
     grant usage on sequence prop_trading_model.pipeline_execution_log_id_seq to dpm_refresher;
     foreach wanted in array for_readers || for_loaders || for_refreshers loop
-        if wanted = any (for_readers) then
+        if to_regprocedure('prop_trading_model.' || wanted) is null then
+            continue;  -- of 002_add_materialized_views.sql, while 001_add_partitioning.sql is applied
+        elsif wanted = any (for_readers) then
             execute format('grant execute on routine prop_trading_model.%s to dpm_reader, dpm_loader, dpm_refresher', wanted);
         elsif wanted = any (for_loaders) then
             execute format('grant execute on routine prop_trading_model.%s to dpm_loader', wanted);

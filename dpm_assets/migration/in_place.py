@@ -11,7 +11,7 @@ from psycopg import sql
 from dpm_assets.database import SCHEMA, Database, run_file
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.in_place_rows import InPlaceFault, clear_rows, find_in_place_faults
-from dpm_assets.migration.in_place_rules import in_place_statements
+from dpm_assets.migration.in_place_rules import IN_PLACE_TABLES, in_place_statements
 from dpm_assets.partitions.patience import run_patiently
 from dpm_assets.settings import sql_dir
 
@@ -128,7 +128,9 @@ def _refuse_faults(conn: psycopg.Connection[Any]) -> None:
 
 def _take_ownership(conn: psycopg.Connection[Any], report: Report) -> None:
     run_file(conn, sql_dir() / "migrations" / "parts" / "ownership.sql")
-    for name, statement in conn.execute("select object_name, statement from pg_temp.ownership_steps()").fetchall():
+    for name, statement in conn.execute(
+        "select object_name, statement from pg_temp.ownership_steps(%s)", [[*IN_PLACE_TABLES]]
+    ).fetchall():
         report(f"{name} now belongs to dpm_owner")
         run_patiently(conn, statement)
 

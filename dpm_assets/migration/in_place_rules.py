@@ -12,6 +12,22 @@ from dpm_assets.settings import sql_dir
 UNMOVED = sql.Identifier("prop_trading_model_migration", "unmoved_rows")
 
 
+IN_PLACE_TABLES = (
+    "raw_metrics_alltime",
+    "raw_metrics_hourly",
+    "raw_trades_open",
+    "raw_accounts_data",
+    "raw_plans_data",
+    "raw_regimes_daily",
+    "stg_accounts_daily_snapshots",
+    "feature_store_account_daily",
+    "model_training_input",
+    "model_predictions",
+    "model_registry",
+    "pipeline_execution_log",
+)
+
+
 @dataclass(frozen=True)
 class Rule:
     """A check or a key of a table: `refused` is the SQL condition of a row that it refuses, over the alias `t`."""

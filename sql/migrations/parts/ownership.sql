@@ -1,9 +1,9 @@
--- What gives the schema and the tables of the original to dpm_owner, one row a statement; nothing for those that it owns, and
--- nothing where there is no such role or this login may not act as it (managed services): there the login owns everything.
+-- What gives the schema and these tables of it to dpm_owner, one row a statement; nothing for those that it owns, and nothing
+-- where there is no such role or this login may not act as it (managed services): there the login owns everything.
 -- Invariant: a former owner that does not become a member of dpm_owner keeps every privilege that it had, in the same
 -- statement, so that its programs go on without an error.
 
-create or replace function pg_temp.ownership_steps() returns table (object_name text, statement text)
+create or replace function pg_temp.ownership_steps(tables text[]) returns table (object_name text, statement text)
 language sql stable
 as $$
     with owned as (
@@ -12,12 +12,7 @@ as $$
         union all
         select 2, c.oid::regclass::text, 'table', c.relowner
         from pg_class as c
-        where c.relnamespace = to_regnamespace('prop_trading_model') and c.relkind = 'r' and not c.relispartition
-            and c.relname in (
-                'raw_metrics_alltime', 'raw_metrics_hourly', 'raw_trades_open', 'raw_accounts_data', 'raw_plans_data',
-                'raw_regimes_daily', 'stg_accounts_daily_snapshots', 'feature_store_account_daily', 'model_training_input',
-                'model_predictions', 'model_registry', 'pipeline_execution_log'
-            )
+        where c.relnamespace = to_regnamespace('prop_trading_model') and c.relkind = 'r' and c.relname = any (tables)
     )
     select
         o.object_name,

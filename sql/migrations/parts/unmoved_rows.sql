@@ -10,3 +10,12 @@ create table if not exists prop_trading_model_migration.unmoved_rows (
     row jsonb not null,
     unmoved_at timestamptz not null default clock_timestamp()
 );
+
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'dpm_owner' and pg_has_role(oid, 'usage')) then
+        alter schema prop_trading_model_migration owner to dpm_owner;
+        alter table prop_trading_model_migration.unmoved_rows owner to dpm_owner;
+    end if;
+end
+$$;
