@@ -1,7 +1,13 @@
 -- The unpartitioned original of the Daily Profit Model: 14 tables, as firms run them before this warehouse.
 -- It is kept for upgrades and comparisons; nothing of the production schema depends on it.
 
-create schema if not exists prop_trading_model;
+do $$
+begin
+    if to_regnamespace('prop_trading_model') is null then
+        create schema prop_trading_model;
+    end if;
+end
+$$;
 
 create table if not exists prop_trading_model.raw_metrics_alltime (
     id serial primary key,

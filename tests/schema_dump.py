@@ -21,20 +21,20 @@ def apply(server: EmbeddedServer, url: str, file: Path) -> str:
 
 
 def dumped(server: EmbeddedServer, url: str, *arguments: str) -> list[str]:
-    """What pg_dump --schema-only writes, without its comments, settings and the random key that it has since 2025."""
+    """What pg_dump --schema-only writes, object by object, without settings and the random key that it has since 2025."""
     text = program(server, "pg_dump", "--schema-only", *arguments, "-d", url)
-    without = re.sub(
-        r"^(--.*|\\(un)?restrict .*|set .*;|SET .*;|SELECT pg_catalog\.set_config.*)$", "", text, flags=re.MULTILINE
-    )
-    return [piece.strip() for piece in re.split(r";\n\n", without) if piece.strip()]
+    objects = re.split(r"^--\n-- Name: .*\n--\n", text, flags=re.MULTILINE)[1:]
+    aside = re.compile(r"^(\\(un)?restrict .*|SET .*;|--( PostgreSQL database dump complete)?)$", flags=re.MULTILINE)
+    return [aside.sub("", piece).strip() for piece in objects]
 
 
-def normalised(statements: list[str]) -> list[str]:
-    """The statements in an order of their own, with one leaf for each form that leaves have: a database's months differ
-    with its rows and with the day. Alembic's own table is left out."""
-    without_months = [
-        re.sub(r"'\d{4}-\d\d-\d\d'", "'DAY'", re.sub(r"_(\d{4}_\d\d|\d{4})\b(?!')", "_LEAF", text))
-        for text in statements
+def normalised(objects: list[str]) -> list[str]:
+    """The objects in an order of their own, with one leaf for each form that leaves have: a database's months differ with
+    its rows and with the day. Alembic's own table is left out."""
+    leaf = re.compile(r"\b((?:raw_trades_closed|rollup_account_symbol_day)_\d{4}_\d\d|raw_metrics_daily_\d{4})")
+    without_months = {
+        re.sub(r"'\d{4}-\d\d-\d\d'", "'DAY'", leaf.sub(lambda found: re.sub(r"[_\d]+$", "_LEAF", found[0]), text))
+        for text in objects
         if "alembic_version" not in text
-    ]
-    return sorted(set(without_months))
+    }
+    return sorted(without_months)

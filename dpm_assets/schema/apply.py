@@ -100,8 +100,9 @@ def refuse_baseline(conn: psycopg.Connection[Any]) -> None:
     ).fetchone()
     if row:
         raise DpmError(
-            "This database holds the unpartitioned original of the schema. Applying this one would not move its trades: "
-            "load them into a new database (copy raw_trades_closed to CSV, then dpm load) and point DPM_DATABASE_URL at that."
+            "This database holds the unpartitioned original of the schema, and applying this one would not move its rows. "
+            "Move them while programs go on working (dpm migrate plan says what that takes), or, if the database is small and "
+            "may stand still: psql -f sql/migrations/001_add_partitioning.sql, then 002_add_materialized_views.sql."
         )
 
 

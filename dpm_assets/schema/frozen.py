@@ -83,8 +83,8 @@ def partitioning() -> str:
             _part("001_aside"),
             in_place_offline(),
             *(_file(file) for file in files),
+            _file("grants.sql"),  # before there is a leaf, which takes its table's privileges over
             _part("001_rows"),
-            _file("grants.sql"),
             _PARTITIONS_AHEAD,
             _part("001_end"),
         ]
