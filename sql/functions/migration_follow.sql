@@ -1,0 +1,175 @@
+-- What was written on one side while the other had its copy already, brought over by account-day.
+-- Invariant: keys are taken from the log first, and their rows are read in a later snapshot: a writer that commits in between
+-- has its keys still in the log. A part is followed by one session at a time, that which holds the part's lock or the whole
+-- migration's.
+
+-- The rows `o` of the original that belong to a key k (account_id, day), as a query in brackets.
+create or replace function prop_trading_model_migration.rows_of_key(moved text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        case when moved = 'raw_trades_closed' then
+            '(select * from %1$s as o where o.account_id = k.account_id and o.trade_date = k.day'
+            ' union all'
+            ' select * from %1$s as o where o.account_id = k.account_id and o.trade_date is null'
+            '   and o.close_time::date is not distinct from k.day)'
+        else '(select * from %1$s as o where o.account_id = k.account_id and o.date = k.day)' end,
+        m.original
+    )
+    from prop_trading_model_migration.moved_tables as m where m.table_name = moved
+$$;
+
+-- Follows up to `bound` account-days of the days in [first_day, next_day) from the original to the successor; returns how many
+-- it took.
+create or replace function prop_trading_model_migration.follow_original(
+    moved text, first_day date, next_day date, bound bigint default 5000
+)
+returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m prop_trading_model_migration.moved_tables := (
+        select t from prop_trading_model_migration.moved_tables as t where t.table_name = moved
+    );
+    columns text := prop_trading_model_migration.column_list(moved);
+    accounts varchar[];
+    days date[];
+begin
+    with gone as (
+        delete from prop_trading_model_migration.changed_originals as c
+        where c.ctid = any (array(
+            select k.ctid from prop_trading_model_migration.changed_originals as k
+            where k.table_name = moved and k.account_id is not null and k.day >= first_day and k.day < next_day
+            limit bound
+        ))
+        returning c.account_id, c.day
+    )
+    select array_agg(k.account_id), array_agg(k.day) into accounts, days
+    from (select distinct account_id, day from gone) as k;
+    if accounts is null then
+        return 0;
+    end if;
+    delete from prop_trading_model_migration.unmoved_rows as u
+    using unnest(accounts, days) as k (account_id, day)
+    where u.table_name = moved and u.account_id = k.account_id and u.day = k.day;
+    execute format(
+        'delete from %s as n using unnest($1, $2) as k (account_id, day) where n.account_id = k.account_id and n.%I = k.day',
+        m.successor, m.day_column
+    ) using accounts, days;
+    execute format(
+        'with judged as materialized ('
+        '   select t.*, %1$s as refusal from ('
+        '     select %2$s, to_jsonb(o) as original_row'
+        '     from unnest($1, $2) as k (account_id, day) cross join lateral %3$s as o'
+        '   ) as t'
+        ' ), placed as materialized ('
+        '   select t.*, %4$s as place from judged as t where t.refusal is null'
+        ' ), kept as ('
+        '   insert into prop_trading_model_migration.unmoved_rows (table_name, id, reason, row, account_id, day)'
+        '   select %5$L, t.id, t.refusal, t.original_row, t.account_id, t.%6$I from judged as t where t.refusal is not null'
+        '   union all'
+        '   select %5$L, t.id, ''an older copy of its key'', t.original_row, t.account_id, t.%6$I from placed as t where t.place > 1'
+        ' ) insert into %7$s (%8$s) select %8$s from placed where place = 1',
+        prop_trading_model_migration.refusal(moved), prop_trading_model_migration.as_successor(moved),
+        prop_trading_model_migration.rows_of_key(moved), prop_trading_model_migration.place_in_key(moved),
+        moved, m.day_column, m.successor, columns
+    ) using accounts, days;
+    return cardinality(accounts);
+end
+$$;
+
+-- The same for up to `bound` account-days that no part takes: their rows stand in unmoved_rows.
+create or replace function prop_trading_model_migration.follow_outside(moved text, bound bigint default 5000) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    accounts varchar[];
+    days date[];
+begin
+    with gone as (
+        delete from prop_trading_model_migration.changed_originals as c
+        where c.ctid = any (array(
+            select k.ctid from prop_trading_model_migration.changed_originals as k
+            where k.table_name = moved and k.account_id is not null and not exists (
+                select from prop_trading_model_migration.parts as p
+                where p.table_name = moved and k.day >= p.starts and k.day < p.ends
+            )
+            limit bound
+        ))
+        returning c.account_id, c.day
+    )
+    select array_agg(k.account_id), array_agg(k.day) into accounts, days
+    from (select distinct account_id, day from gone) as k;
+    if accounts is null then
+        return 0;
+    end if;
+    delete from prop_trading_model_migration.unmoved_rows as u
+    using unnest(accounts, days) as k (account_id, day)
+    where u.table_name = moved and u.account_id = k.account_id and u.day is not distinct from k.day;
+    execute format(
+        'insert into prop_trading_model_migration.unmoved_rows (table_name, id, reason, row, account_id, day)'
+        ' select %L, o.id, ''a day that no partition takes'', to_jsonb(o), k.account_id, k.day'
+        ' from unnest($1, $2) as k (account_id, day) cross join lateral %s as o',
+        moved, prop_trading_model_migration.rows_of_key(moved)
+    ) using accounts, days;
+    return cardinality(accounts);
+end
+$$;
+
+-- Follows up to `bound` keys from the successor to the original, after the cutover; returns how many it took. Rows that the
+-- successor never had stay in the original as they are. A row keeps its id; a trade that moved to another day is found by it.
+create or replace function prop_trading_model_migration.follow_successor(moved text, bound bigint default 5000) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m prop_trading_model_migration.moved_tables := (
+        select t from prop_trading_model_migration.moved_tables as t where t.table_name = moved
+    );
+    of_keys text;
+    accounts varchar[];
+    days date[];
+begin
+    with gone as (
+        delete from prop_trading_model_migration.changed_successors as c
+        where c.ctid = any (array(
+            select k.ctid from prop_trading_model_migration.changed_successors as k where k.table_name = moved limit bound
+        ))
+        returning c.account_id, c.day
+    )
+    select array_agg(k.account_id), array_agg(k.day) into accounts, days
+    from (select distinct account_id, day from gone) as k;
+    if days is null then
+        return 0;
+    end if;
+    of_keys := format(
+        'select n.* from unnest($1, $2) as k (account_id, day)'
+        ' join %1$s as n on n.account_id = k.account_id and n.%2$I = k.day'
+        ' union all'
+        ' select n.* from unnest($1, $2) as k (account_id, day) join %1$s as n on k.account_id is null and n.%2$I = k.day'
+        ' where not exists (select from unnest($1, $2) as other (account_id, day)'
+        '   where other.account_id = n.account_id and other.day = n.%2$I)',
+        m.successor, m.day_column
+    );
+    execute format(
+        'delete from %1$s as o using ('
+        '   select o.id from unnest($1, $2) as k (account_id, day) cross join lateral %2$s as o'
+        '   union'
+        '   select o.id from unnest($1, $2) as k (account_id, day)'
+        '   cross join lateral (select * from %1$s as o where o.%3$I = k.day and k.account_id is null) as o'
+        '   union'
+        '   select t.id from (%4$s) as t'
+        ' ) as changed where o.id = changed.id and not exists ('
+        '   select from prop_trading_model_migration.unmoved_rows as u where u.table_name = %5$L and u.id = o.id)',
+        m.original, prop_trading_model_migration.rows_of_key(moved), m.day_column, of_keys, moved
+    ) using accounts, days;
+    execute format(
+        'insert into %s (%s) select %s from (%s) as t',
+        m.original, prop_trading_model_migration.column_list(moved), prop_trading_model_migration.as_original(moved), of_keys
+    ) using accounts, days;
+    return cardinality(days);
+end
+$$;
