@@ -11,6 +11,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.loads.commands import load
 from dpm_assets.loads.commands_ledger import loads_app
 from dpm_assets.loads.commands_rejects import rejects_app
+from dpm_assets.migration.commands import app as migrate_app
 from dpm_assets.partitions.commands import app as partitions_app
 from dpm_assets.partitions.commands_doctor import doctor
 from dpm_assets.partitions.commands_indexes import indexes_app
@@ -36,6 +37,7 @@ app.command()(sample)
 app.add_typer(server_app, name="server")
 app.add_typer(schema_app, name="schema")
 app.add_typer(partitions_app, name="partitions")
+app.add_typer(migrate_app, name="migrate")
 app.add_typer(indexes_app, name="indexes")
 app.add_typer(loads_app, name="loads")
 app.add_typer(rejects_app, name="rejects")

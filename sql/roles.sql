@@ -38,6 +38,8 @@ begin
 end
 $$;
 
+set timezone = 'UTC';
+
 select set_config('role', r.rolname::text, false)
 from pg_roles as r join pg_namespace as n on n.nspname = 'prop_trading_model' and n.nspowner = r.oid
 where pg_has_role(r.oid, 'member') and r.rolname <> current_user;

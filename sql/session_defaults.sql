@@ -10,5 +10,3 @@ exception when insufficient_privilege then
         ' and its timezone to UTC';
 end
 $$;
-
-set timezone = 'UTC';

@@ -203,10 +203,10 @@ declare
     step text;
 begin
     for step in
-        select coalesce(
-            format('alter table %s add %s', leaf, pg_get_constraintdef(c.oid)),
-            format('create index on %s%s', leaf, substring(pg_get_indexdef(i.indexrelid) from ' USING .*$'))
-        )
+        select case when c.oid is not null
+            then format('alter table %s add %s', leaf, pg_get_constraintdef(c.oid))
+            else format('create index on %s%s', leaf, substring(pg_get_indexdef(i.indexrelid) from ' USING .*$'))
+        end
         from pg_index as i
         left join pg_constraint as c on c.conindid = i.indexrelid and c.contype in ('p', 'u') and c.conrelid = i.indrelid
         where i.indrelid = successor

@@ -121,3 +121,24 @@ begin
     update prop_trading_model_migration.parts as p set state = 'waiting' where p.table_name = moved and p.starts = wanted;
 end
 $$;
+
+-- Empties all parts of the originals that somebody emptied with TRUNCATE, and forgets that log entry; returns how many.
+create or replace function prop_trading_model_migration.reset_truncated() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    emptied text[];
+begin
+    with gone as (
+        delete from prop_trading_model_migration.changed_originals as c
+        where c.account_id is null and c.day is null returning c.table_name
+    )
+    select array_agg(distinct table_name) into emptied from gone;
+    perform prop_trading_model_migration.reset_part(p.table_name, p.starts)
+    from prop_trading_model_migration.parts as p where p.table_name = any (emptied);
+    delete from prop_trading_model_migration.unmoved_rows as u where u.table_name = any (emptied);
+    perform prop_trading_model_migration.set_aside_outside(t) from unnest(emptied) as t;
+    return coalesce(cardinality(emptied), 0);
+end
+$$;

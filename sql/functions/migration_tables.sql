@@ -1,10 +1,6 @@
--- The bookkeeping of the online migration, in a schema of its own that goes when the migration is over.
+-- The bookkeeping of the online migration, in a schema of its own that is made before and goes when the migration is over.
 -- Invariant: a bite of rows and its row in `bites` are written in one transaction, so what is copied is known to the row;
 -- every row of the originals is in the successors, in unmoved_rows, or of an account-day that a log still names.
-
-create schema if not exists prop_trading_model_migration;
-create schema if not exists prop_trading_model_next;
-create schema if not exists prop_trading_model_old;
 
 -- The two tables that are copied. `original` and `successor` are kept by oid: their schemas change at the cutover.
 -- `day` is the SQL of the day that a row `o` of the original belongs to, by rule; `corrections` is the SQL of columns that are
@@ -21,10 +17,11 @@ create table if not exists prop_trading_model_migration.moved_tables (
     sums name[] not null
 );
 
--- Whether programs use the originals (copying) or the successors (moved); one row.
+-- Whether programs use the originals (copying) or the successors (moved), and with which files production was made beside; one row.
 create table if not exists prop_trading_model_migration.state (
     only_row boolean primary key default true check (only_row),
     phase text not null default 'copying' check (phase in ('copying', 'moved')),
+    prepared text,
     changed_at timestamptz not null default clock_timestamp()
 );
 insert into prop_trading_model_migration.state default values on conflict do nothing;

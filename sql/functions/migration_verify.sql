@@ -30,13 +30,14 @@ declare
     );
     settled text := format(
         'not exists (select from pending as k where k.account_id = t.account_id and k.day = t.%1$I)'
-        ' and not exists (select from pending as k where k.account_id is null and k.day = t.%1$I)', m.day_column
+        ' and not exists (select from pending as k where k.account_id is null and k.day = t.%1$I)'
+        ' and not exists (select from pending as k where k.account_id is null and k.day is null)', m.day_column
     );
 begin
     execute format(
         'with pending as materialized ('
         '   select account_id, day from prop_trading_model_migration.changed_originals'
-        '   where table_name = %1$L and day >= $1 and day < $2'
+        '   where table_name = %1$L and (day >= $1 and day < $2 or account_id is null and day is null)'
         '   union select account_id, day from prop_trading_model_migration.changed_successors'
         '   where table_name = %1$L and day >= $1 and day < $2'
         ' ), unmoved as materialized ('

@@ -1,0 +1,66 @@
+"""`dpm migrate plan | start | status | verify | cutover | rollback | clean`."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from dpm_assets.database import Database
+from dpm_assets.migration import start as starting
+from dpm_assets.migration.parts import parts
+from dpm_assets.migration.sessions import owner, phase
+from dpm_assets.server.connect import warehouse_url
+
+app = typer.Typer(
+    no_args_is_help=True, help="From the unpartitioned original to this schema while programs go on, and back."
+)
+console = Console(highlight=False, soft_wrap=True)
+
+
+def _db() -> Database:
+    return Database(warehouse_url(administrator=True), application_name="dpm migrate", max_connections=40)
+
+
+@app.command()
+def start(
+    jobs: Annotated[int, typer.Option(help="Months that are copied at a time.")] = 1,
+    set_aside: Annotated[
+        bool,
+        typer.Option("--set-aside", help="Keep rows that the new checks of the other tables refuse in unmoved_rows."),
+    ] = False,
+    free_gb: Annotated[
+        float | None, typer.Option(help="What is free on the server's disk, where this cannot be seen from here.")
+    ] = None,
+) -> None:
+    """Copy and verify every month; running it again goes on where it was. Programs keep using the original tables."""
+    with _db() as db:
+        free = None if free_gb is None else round(free_gb * 1e9)
+        starting.start(db, console.print, jobs=jobs, set_aside=set_aside, free_bytes=free)
+
+
+@app.command()
+def status() -> None:
+    """Say how far the migration is: each month, its bites, and what was written since it was copied."""
+    with _db() as db, owner(db) as conn:
+        found = phase(conn)
+        if found is None:
+            console.print("No migration has been started. dpm migrate plan says what one would find.")
+            return
+        table = Table(
+            "part", "state", *(Column(heading, justify="right") for heading in ("rows", "bites", "written since"))
+        )
+        for part in parts(conn):
+            table.add_row(
+                part.name,
+                part.state,
+                "" if part.rows is None else f"{part.rows:,}",
+                f"{part.bites_copied}/{part.bites}",
+                f"{part.pending:,}",
+            )
+        console.print(table)
+        console.print(
+            "Programs use the original tables."
+            if found == "copying"
+            else "Programs use the new tables; the cutover has been."
+        )

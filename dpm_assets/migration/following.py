@@ -1,0 +1,57 @@
+"""Bringing over what was written meanwhile, by account-day, in bites."""
+
+from typing import Any
+
+import psycopg
+
+from dpm_assets.migration.names import MIGRATION, MOVED
+from dpm_assets.migration.parts import Part
+
+# Account-days of one transaction: some tens of thousands of rows.
+BITE_KEYS = 5_000
+
+
+def follow_part(conn: psycopg.Connection[Any], part: Part) -> int:
+    """Bring a part that this session holds, and that is attached, up to date; the account-days brought over."""
+    followed = 0
+    while taken := _count(conn, "follow_original(%s, %s, %s, %s)", [part.table, part.starts, part.ends, BITE_KEYS]):
+        followed += taken
+        if taken < BITE_KEYS:
+            break  # what was written while this ran is left to the next
+    return followed
+
+
+def follow_outside(conn: psycopg.Connection[Any]) -> int:
+    """The same for the days that no part takes."""
+    followed = 0
+    for moved in MOVED:
+        while taken := _count(conn, "follow_outside(%s, %s)", [moved, BITE_KEYS]):
+            followed += taken
+            if taken < BITE_KEYS:
+                break
+    return followed
+
+
+def follow_successors(conn: psycopg.Connection[Any]) -> int:
+    """After the cutover: bring the originals up to date with the new tables; the account-days brought over."""
+    followed = 0
+    for moved in MOVED:
+        while taken := _count(conn, "follow_successor(%s, %s)", [moved, BITE_KEYS]):
+            followed += taken
+            if taken < BITE_KEYS:
+                break
+    return followed
+
+
+def truncated(conn: psycopg.Connection[Any]) -> list[str]:
+    """The originals that somebody emptied with TRUNCATE since the last copy."""
+    rows = conn.execute(
+        f"select distinct table_name from {MIGRATION}.changed_originals where account_id is null and day is null".encode()
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _count(conn: psycopg.Connection[Any], call: str, values: list[Any]) -> int:
+    row = conn.execute(f"select {MIGRATION}.{call}".encode(), values).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,151 @@
+"""What a copy needs before its first row: logs on the originals, the successors, everything of production beside them."""
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from dpm_assets.database import SCHEMA, Database, run_file
+from dpm_assets.errors import DpmError
+from dpm_assets.migration.in_place import Report, apply_in_place
+from dpm_assets.migration.names import MIGRATION, MOVED, NEXT, OLD, Moved
+from dpm_assets.migration.production import make_production
+from dpm_assets.migration.sessions import copying, holds_originals, phase
+from dpm_assets.partitions.patience import run_patiently
+from dpm_assets.schema.apply import file_digest
+from dpm_assets.settings import settings, sql_dir
+
+# In the order in which they need each other.
+_FILES = ("tables", "rows", "log", "parts", "copy", "follow", "verify")
+
+# By what rule a row belongs to a day, and what a load would have corrected too.
+_RULES: dict[Moved, tuple[str, str, str, str, dict[str, str], list[str]]] = {
+    "raw_trades_closed": (
+        "1 month",
+        "YYYY_MM",
+        "trade_date",
+        "coalesce(o.trade_date, o.close_time::date)",
+        {"stop_loss": "nullif(o.stop_loss, 0)", "take_profit": "nullif(o.take_profit, 0)"},
+        ["lots", "volume_usd", "profit", "commission", "swap"],
+    ),
+    "raw_metrics_daily": (
+        "1 year",
+        "YYYY",
+        "date",
+        "o.date",
+        {},
+        ["net_profit", "gross_profit", "gross_loss", "commission", "swap"],
+    ),
+}
+
+
+def prepare(db: Database, report: Report, *, set_aside: bool = False) -> None:
+    """Make everything that the copy needs and is missing; programs that use the originals wait for milliseconds at most.
+
+    Raises DpmError when there is nothing to migrate, or rows of the twelve other tables are at fault and not `set_aside`.
+    """
+    with db.connection(None) as conn:
+        if not holds_originals(conn) and phase(conn) is None:
+            raise DpmError("There is nothing to migrate: raw_trades_closed is partitioned already, or not there.")
+        if _prepared(conn):
+            return
+        run_file(conn, sql_dir() / "roles.sql")
+        conn.execute("reset role")
+    apply_in_place(db, report, set_aside=set_aside)
+    with db.connection(None) as conn:
+        _take_ownership(conn, report)
+        _make_schemas(conn)
+    with copying(db) as conn:
+        report("functions, rollups and views of production are made beside the tables")
+        make_production(conn)
+        for name in _FILES:
+            with conn.transaction():
+                run_file(conn, sql_dir() / "functions" / f"migration_{name}.sql")
+        for moved in MOVED:
+            _describe(conn, moved)
+        _refuse_other_columns(conn)
+        for moved in MOVED:
+            report(f"changes of {moved} are logged from now on")
+            run_patiently(conn, f"select {MIGRATION}.log_changes_of('{SCHEMA}.{moved}')")
+            run_patiently(conn, f"select {MIGRATION}.log_changes_of('{NEXT}.{moved}')")
+        list_parts(conn, report)
+        conn.execute(f"update {MIGRATION}.state set prepared = %s".encode(), [file_digest()])
+
+
+def list_parts(conn: psycopg.Connection[Any], report: Report) -> None:
+    """List the months and years that are missing; rows that none of them takes are kept aside."""
+    with conn.transaction():
+        row = conn.execute(
+            f"select {MIGRATION}.list_parts(%s, %s)".encode(), [settings().first_month, settings().months_ahead]
+        ).fetchone()
+        if row == (0,):
+            return
+        for moved in MOVED:
+            kept = conn.execute(f"select {MIGRATION}.set_aside_outside(%s)".encode(), [moved]).fetchone()
+            if kept and kept[0]:
+                report(f"{kept[0]:,} rows of {moved} have no day that a partition takes; they are kept in unmoved_rows")
+
+
+def _prepared(conn: psycopg.Connection[Any]) -> bool:
+    if phase(conn) is None:
+        return False
+    return conn.execute(f"select prepared = %s from {MIGRATION}.state".encode(), [file_digest()]).fetchone() == (True,)
+
+
+def _take_ownership(conn: psycopg.Connection[Any], report: Report) -> None:
+    """The two tables go to the owner of the schema, as the other twelve did; who had them keeps what they may do."""
+    act_as = conn.execute("select pg_get_userbyid(nspowner) from pg_namespace where nspname = %s", [SCHEMA]).fetchone()
+    assert act_as is not None
+    for moved in MOVED:
+        row = conn.execute(
+            "select pg_get_userbyid(c.relowner), r.rolsuper or pg_has_role(r.oid, %s, 'usage')"
+            " from pg_class as c join pg_roles as r on r.oid = c.relowner where c.oid = to_regclass(%s)",
+            [act_as[0], f"{SCHEMA}.{moved}"],
+        ).fetchone()
+        if row is None or row[0] == act_as[0]:
+            continue
+        table, sequence = sql.Identifier(SCHEMA, moved), sql.Identifier(SCHEMA, f"{moved}_id_seq")
+        statements = [sql.SQL("alter table {} owner to {}").format(table, sql.Identifier(act_as[0]))]
+        if not row[1]:
+            statements.append(sql.SQL("grant all on {} to {}").format(table, sql.Identifier(row[0])))
+            statements.append(sql.SQL("grant all on sequence {} to {}").format(sequence, sql.Identifier(row[0])))
+        body = sql.SQL("; ").join(statements).as_string(conn)
+        run_patiently(conn, f"do $do$ begin {body}; end $do$")
+        report(f"{moved} now belongs to {act_as[0]}")
+
+
+def _make_schemas(conn: psycopg.Connection[Any]) -> None:
+    """As the login, since the owner of the warehouse's schema may not be allowed to make another."""
+    row = conn.execute("select pg_get_userbyid(nspowner) from pg_namespace where nspname = %s", [SCHEMA]).fetchone()
+    assert row is not None
+    to_owner = sql.SQL(" owner to {}").format(sql.Identifier(row[0]))
+    for name in (MIGRATION, NEXT, OLD):
+        conn.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(name)))
+        conn.execute(sql.SQL("alter schema {}").format(sql.Identifier(name)) + to_owner)
+    conn.execute(sql.SQL("alter table {}").format(sql.Identifier(MIGRATION, "unmoved_rows")) + to_owner)
+
+
+def _describe(conn: psycopg.Connection[Any], moved: Moved) -> None:
+    conn.execute(
+        f"insert into {MIGRATION}.moved_tables values (%s, %s::regclass, %s::regclass, %s, %s, %s, %s, %s, %s)"
+        " on conflict do nothing".encode(),
+        [moved, f"{SCHEMA}.{moved}", f"{NEXT}.{moved}", *_RULES[moved][:4], Jsonb(_RULES[moved][4]), _RULES[moved][5]],
+    )
+
+
+def _refuse_other_columns(conn: psycopg.Connection[Any]) -> None:
+    """Raise DpmError for columns of an original that its successor lacks, or the other way round: they would be lost."""
+    rows = conn.execute(
+        f"""
+        select m.table_name, a.attname
+        from {MIGRATION}.moved_tables as m
+        join pg_attribute as a on a.attrelid = m.original and a.attnum > 0 and not a.attisdropped
+        where a.attname not in (select name from {MIGRATION}.shared_columns(m.table_name))
+        """.encode()
+    ).fetchall()
+    if rows:
+        raise DpmError(
+            f"Columns that the new tables do not have: {', '.join(f'{table}.{column}' for table, column in rows)}."
+            " Copy them into a table of their own and drop them, then start again."
+        )
