@@ -38,7 +38,7 @@ begin
 end
 $$;
 
-set timezone = 'UTC';
+\ir session_defaults.sql
 
 select set_config('role', r.rolname::text, false)
 from pg_roles as r join pg_namespace as n on n.nspname = 'prop_trading_model' and n.nspowner = r.oid

@@ -2,7 +2,6 @@
 -- It makes a working database: tables, partitions for the running month and the three after it, rollups, empty views.
 
 set client_min_messages = warning;
-\ir session_defaults.sql
 \ir roles.sql
 \ir tables/raw_trades_closed.sql
 \ir tables/raw_trades_open.sql

@@ -10,3 +10,5 @@ exception when insufficient_privilege then
         ' and its timezone to UTC';
 end
 $$;
+
+set timezone = 'UTC';

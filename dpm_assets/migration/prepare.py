@@ -10,7 +10,7 @@ from dpm_assets.database import SCHEMA, Database, run_file
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.in_place import Report, apply_in_place
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT, OLD, Moved
-from dpm_assets.migration.production import make_production
+from dpm_assets.migration.production import make_production, make_roles
 from dpm_assets.migration.sessions import copying, holds_originals, phase
 from dpm_assets.partitions.patience import run_patiently
 from dpm_assets.schema.apply import file_digest
@@ -50,8 +50,7 @@ def prepare(db: Database, report: Report, *, set_aside: bool = False) -> None:
             raise DpmError("There is nothing to migrate: raw_trades_closed is partitioned already, or not there.")
         if _prepared(conn):
             return
-        run_file(conn, sql_dir() / "roles.sql")
-        conn.execute("reset role")
+        make_roles(conn)
     apply_in_place(db, report, set_aside=set_aside)
     with db.connection(None) as conn:
         _take_ownership(conn, report)

@@ -45,6 +45,14 @@ def production_pieces() -> Iterator[tuple[Path, str]]:
             yield file, _TRIGGERS.sub(lambda found: beside(found[0]), text)
 
 
+def make_roles(conn: psycopg.Connection[Any]) -> None:
+    """The roles, as the login; what new sessions begin with is changed at the cutover only."""
+    for file, text in expand(sql_dir() / "roles.sql"):
+        if file.name == "roles.sql":
+            conn.execute(text.encode(), prepare=False)
+    conn.execute("reset role")
+
+
 def beside(text: str) -> str:
     """The text with the two tables, and their sequences, in the schema of the successors."""
     return _TABLE.sub(rf"{NEXT}.\1", text)
