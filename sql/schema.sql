@@ -36,6 +36,7 @@ set client_min_messages = warning;
 \ir functions/rollup_account_recent.sql
 \ir functions/live.sql
 \ir functions/refresh.sql
+\ir functions/rebuild_differences.sql
 \ir functions/rebuild.sql
 \ir functions/refresh_views.sql
 \ir functions/check_partitions.sql

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from datetime import date
+from datetime import date, timedelta
 
 import psycopg
 import pytest
@@ -277,3 +277,21 @@ def test_a_refresh_ends_while_a_leaf_cannot_get_its_triggers(conn: Connection, c
     attach_by_another_owner(conn)
     conn.execute("set statement_timeout = '5s'")
     conn.execute(call)
+
+
+def test_the_pieces_of_a_rebuild_hold_every_account_and_every_day_once(conn: Connection) -> None:
+    conn.execute("create temporary table several (account_id varchar(255), trade_date date)")
+    conn.execute("insert into several select 'A''' || n % 7, date '2025-02-01' + n from generate_series(0, 27) as n")
+    for source, pieces in (("several", 4), ("several", 20), ("several where false", 4)):
+        row = conn.execute("select prop_trading_model.pieces_by_account(%s, %s)", [source, pieces]).fetchone()
+        assert row is not None
+        counted = [conn.execute(f"select count(*) from several where {piece}".encode()).fetchone() for piece in row[0]]
+        assert sum(count[0] for count in counted if count) == 28
+        assert len(row[0]) == (1 if "false" in source else pieces)
+    row = conn.execute("select prop_trading_model.pieces_by_day('2025-02-01', 8)").fetchone()
+    assert row is not None
+    assert sorted(
+        day
+        for piece in row[0]
+        for (day,) in conn.execute(f"select trade_date from several where {piece}".encode()).fetchall()
+    ) == [date(2025, 2, 1) + timedelta(n) for n in range(28)]

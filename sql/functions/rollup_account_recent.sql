@@ -133,10 +133,15 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform prop_trading_model.make_rebuilt(prop_trading_model.account_recent_query(
-        'prop_trading_model.rollup_account_symbol_day as r', format('%L::date', last_day)
-    ));
-    return prop_trading_model.apply_rebuilt('prop_trading_model.rollup_account_recent');
+    perform prop_trading_model.find_differences(
+        'prop_trading_model.rollup_account_recent',
+        prop_trading_model.account_recent_query(
+            '(select * from prop_trading_model.rollup_account_symbol_day where {piece}) as r',
+            format('%L::date', last_day)
+        ),
+        prop_trading_model.pieces_by_account('prop_trading_model.rollup_account', 4)
+    );
+    return prop_trading_model.apply_differences('prop_trading_model.rollup_account_recent');
 end
 $$;
 

@@ -119,18 +119,10 @@ begin
             alter schema prop_trading_model owner to dpm_owner;
         end if;
     end if;
-    -- Unqualified names and naive times mean the same in every new session, whoever opens it.
-    begin
-        execute format('alter database %I set search_path = prop_trading_model, public', current_database());
-        execute format('alter database %I set timezone = ''UTC''', current_database());
-    exception when insufficient_privilege then
-        raise notice 'the database belongs to somebody else: ask them to set its search_path to prop_trading_model, public'
-            ' and its timezone to UTC';
-    end;
 end
 $$;
 
-set timezone = 'UTC';
+\ir session_defaults.sql
 
 select set_config('role', r.rolname::text, false)
 from pg_roles as r join pg_namespace as n on n.nspname = 'prop_trading_model' and n.nspowner = r.oid
