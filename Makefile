@@ -36,8 +36,11 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/squawk sql/migrations/*.sql sql/migrations/parts/in_place.sql sql/migrations/parts/back_*.sql
 
+# Also writes the offline migrations anew from the files of the schema.
 format: install
+	$(BIN)/python -m dpm_assets.schema.frozen
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -1,6 +1,7 @@
 """The version of the schema: `dpm schema`, and Alembic on its own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,22 @@ def test_a_downgrade_that_would_lose_trades_is_refused(db: Database, database_ur
         )
     refused = run(database_url, "alembic", "-c", "sql/migrations/alembic.ini", "downgrade", "base")
     assert refused.returncode != 0 and "would lose them" in refused.stderr
+
+
+def test_a_comparison_with_the_files_passes_over_leaves_and_views_and_names_what_differs(database_url: str) -> None:
+    check = ("alembic", "-c", "sql/migrations/alembic.ini", "check")
+    apply_schema(database_url)
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("select ensure_trade_months(array[date '2019-05-01'])")
+        conn.execute("create index leaf_only on raw_trades_closed_2019_05 (login)")
+        conn.execute("create materialized view of_the_firm as select 1 as n")
+        same = run(database_url, *check)
+        assert (same.returncode, same.stdout.strip(), same.stderr) == (0, "No new upgrade operations detected.", "")
+        conn.execute("alter table raw_plans_data add column tier text")
+        conn.execute("drop index raw_trades_closed_brin")
+        differs = run(database_url, *check)
+        assert differs.returncode != 0
+        assert re.search(r"'add_index', Index\('raw_trades_closed_brin'", differs.stdout)
+        assert re.search(r"'remove_column', 'prop_trading_model', 'raw_plans_data', Column\('tier'", differs.stdout)
+        left = conn.execute("select count(*) from pg_database where datname like 'dpm_declared%'").fetchone()
+    assert left == (0,)

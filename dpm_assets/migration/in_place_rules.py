@@ -61,7 +61,7 @@ _OPEN_KEY = Rule(
 def in_place_statements() -> tuple[str, ...]:
     """The statements of in_place.sql, in order, without comments."""
     text = (sql_dir() / "migrations" / "parts" / "in_place.sql").read_text(encoding="utf-8")
-    without_comments = re.sub(r"^--.*\n", "", text, flags=re.MULTILINE)
+    without_comments = re.sub(r"^ *--.*\n", "", text, flags=re.MULTILINE)
     return tuple(piece.strip() for piece in without_comments.split(";\n") if piece.strip())
 
 

@@ -30,6 +30,9 @@ _PARTITIONING_HEAD = """\
 -- working: dpm migrate plan. For an empty database: schema.sql.
 -- Invariant: one transaction; no row is lost (those that cannot move are kept in unmoved_rows); applied again it changes nothing.
 -- Written by python -m dpm_assets.schema.frozen.
+-- It runs offline, in one transaction; what it indexes and constrains is empty or locked:
+-- squawk-ignore-file require-lock-timeout, require-statement-timeout, prefer-robust-stmts, require-concurrent-index-creation
+-- squawk-ignore-file adding-foreign-key-constraint, constraint-missing-not-valid, ban-drop-constraint, ban-drop-function
 """
 _VIEWS_HEAD = """\
 -- The refresh, the materialized views and the live views, beside the partitioned tables of 001_add_partitioning.sql:
@@ -37,6 +40,9 @@ _VIEWS_HEAD = """\
 -- The views are filled by the first refresh: call prop_trading_model.refresh_warehouse().
 -- Invariant: one transaction; applied again it changes nothing.
 -- Written by python -m dpm_assets.schema.frozen.
+-- It runs offline, in one transaction; what it indexes and constrains is empty or locked:
+-- squawk-ignore-file require-lock-timeout, require-statement-timeout, prefer-robust-stmts, require-concurrent-index-creation
+-- squawk-ignore-file adding-foreign-key-constraint, constraint-missing-not-valid, ban-drop-constraint, ban-drop-function
 """
 
 # What schema.sql pulls in that stands on partitions alone; everything else that is no table belongs to the views.

@@ -5,6 +5,9 @@
 -- working: dpm migrate plan. For an empty database: schema.sql.
 -- Invariant: one transaction; no row is lost (those that cannot move are kept in unmoved_rows); applied again it changes nothing.
 -- Written by python -m dpm_assets.schema.frozen.
+-- It runs offline, in one transaction; what it indexes and constrains is empty or locked:
+-- squawk-ignore-file require-lock-timeout, require-statement-timeout, prefer-robust-stmts, require-concurrent-index-creation
+-- squawk-ignore-file adding-foreign-key-constraint, constraint-missing-not-valid, ban-drop-constraint, ban-drop-function
 
 begin;
 set local client_min_messages = warning;

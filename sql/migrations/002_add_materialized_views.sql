@@ -3,6 +3,9 @@
 -- The views are filled by the first refresh: call prop_trading_model.refresh_warehouse().
 -- Invariant: one transaction; applied again it changes nothing.
 -- Written by python -m dpm_assets.schema.frozen.
+-- It runs offline, in one transaction; what it indexes and constrains is empty or locked:
+-- squawk-ignore-file require-lock-timeout, require-statement-timeout, prefer-robust-stmts, require-concurrent-index-creation
+-- squawk-ignore-file adding-foreign-key-constraint, constraint-missing-not-valid, ban-drop-constraint, ban-drop-function
 
 begin;
 set local client_min_messages = warning;

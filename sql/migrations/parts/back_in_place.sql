@@ -1,5 +1,8 @@
 -- The tables of the original that stayed unpartitioned, back to its form; it makes its own indexes afterwards. What the column
 -- load_batch_id held is gone then, and rows that were set aside stay in unmoved_rows.
+-- The downgrade runs offline, in one transaction, with the tables locked:
+-- squawk-ignore-file require-lock-timeout, require-statement-timeout, prefer-robust-stmts
+-- squawk-ignore-file ban-drop-constraint, ban-drop-column, constraint-missing-not-valid
 
 alter table prop_trading_model.raw_metrics_alltime
     drop constraint if exists trades_add_up,

@@ -4,6 +4,8 @@
 -- nor writers wait for; indexes are built and dropped CONCURRENTLY. The id of each table keeps its type.
 -- Invariant: no row changes here. Rows that a check or a key would refuse have been found and set aside before.
 -- dpm_assets/migration/in_place.py reads this file, and 001_add_partitioning.sql holds it without the word CONCURRENTLY.
+-- in_place.py sets the lock_timeout of each statement, and passes over those that are done:
+-- squawk-ignore-file require-lock-timeout, require-statement-timeout, prefer-robust-stmts
 
 alter table prop_trading_model.raw_metrics_alltime
     add column if not exists load_batch_id bigint,
@@ -43,6 +45,7 @@ alter table prop_trading_model.raw_metrics_hourly
     add constraint numbers_finite check (not ('NaN' in (
         net_profit, gross_profit, gross_loss, win_rate, lots_traded, volume_traded))) not valid,
     add constraint times_finite check (isfinite(date) and isfinite(ingestion_timestamp)) not valid,
+    -- squawk-ignore ban-drop-constraint
     drop constraint if exists raw_metrics_hourly_hour_check;
 alter table prop_trading_model.raw_metrics_hourly
     validate constraint hour_range,
