@@ -6,7 +6,7 @@ the next. From the first release on a file that has been released is not written
 
 import re
 
-from dpm_assets.database import SCHEMA
+from dpm_assets.database import SCHEMA, expand
 from dpm_assets.migration.in_place_rules import (
     MENDINGS,
     UNMOVED,
@@ -144,7 +144,8 @@ def _files() -> list[str]:
 
 
 def _file(name: str) -> str:
-    return (sql_dir() / name).read_text(encoding="utf-8")
+    """The text of a file with what it pulls in itself."""
+    return "\n".join(text for _, text in expand(sql_dir() / name)) + "\n"
 
 
 def _part(name: str) -> str:
