@@ -7,9 +7,14 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from dpm_assets.database import Database
+from dpm_assets.migration import clean as cleaning
 from dpm_assets.migration import start as starting
+from dpm_assets.migration import swap
+from dpm_assets.migration.checking import check_parts
 from dpm_assets.migration.parts import parts
+from dpm_assets.migration.plan import make_plan
 from dpm_assets.migration.sessions import owner, phase
+from dpm_assets.migration.showing import show_plan
 from dpm_assets.server.connect import warehouse_url
 
 app = typer.Typer(
@@ -20,6 +25,13 @@ console = Console(highlight=False, soft_wrap=True)
 
 def _db() -> Database:
     return Database(warehouse_url(administrator=True), application_name="dpm migrate", max_connections=40)
+
+
+@app.command()
+def plan(jobs: Annotated[int, typer.Option(help="Months that will be copied at a time.")] = 1) -> None:
+    """Say what a migration would find, take and change. Touches nothing; findings are no failure."""
+    with _db() as db:
+        show_plan(console, make_plan(db, jobs))
 
 
 @app.command()
@@ -64,3 +76,44 @@ def status() -> None:
             if found == "copying"
             else "Programs use the new tables; the cutover has been."
         )
+
+
+@app.command()
+def verify(
+    months: Annotated[list[str] | None, typer.Argument(help="Months YYYY-MM, years YYYY; none: all.")] = None,
+) -> None:
+    """Compare both sides: count, sums, and a hash of every row. Exit code 1 when a month differs."""
+    with _db() as db:
+        differing = check_parts(db, months or [], console.print)
+    if differing:
+        raise typer.Exit(1)
+
+
+@app.command()
+def cutover(
+    patience: Annotated[float, typer.Option(help="Seconds for which a refused lock is tried again.")] = 120.0,
+) -> None:
+    """Let programs use the new tables, in one short transaction; brings over first what was written since the copy."""
+    with _db() as db:
+        swap.cutover(db, console.print, patience=patience)
+
+
+@app.command()
+def rollback(
+    patience: Annotated[float, typer.Option(help="Seconds for which a refused lock is tried again.")] = 120.0,
+) -> None:
+    """Let programs use the original tables again, with every write since the cutover."""
+    with _db() as db:
+        swap.rollback(db, console.print, patience=patience)
+
+
+@app.command()
+def clean(
+    forget_unmoved: Annotated[
+        bool, typer.Option("--forget-unmoved", help="Drop the rows that could not move too.")
+    ] = False,
+    abandon: Annotated[bool, typer.Option("--abandon", help="Without a cutover: drop the new tables instead.")] = False,
+) -> None:
+    """End the migration: drop the original tables, which programs no longer use."""
+    with _db() as db:
+        cleaning.clean(db, console.print, forget_unmoved=forget_unmoved, abandon=abandon)

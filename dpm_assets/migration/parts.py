@@ -28,8 +28,12 @@ class Part:
     @property
     def name(self) -> str:
         """As in '2024-03 of raw_trades_closed'."""
-        monthly = (self.ends - self.starts).days < 32
-        return f"{self.starts:%Y-%m} of {self.table}" if monthly else f"{self.starts:%Y} of {self.table}"
+        return f"{self.key} of {self.table}"
+
+    @property
+    def key(self) -> str:
+        """As in '2024-03', or '2024' for a year."""
+        return f"{self.starts:%Y-%m}" if (self.ends - self.starts).days < 32 else f"{self.starts:%Y}"
 
 
 def parts(conn: psycopg.Connection[Any]) -> list[Part]:

@@ -11,13 +11,14 @@ from dpm_assets.errors import DpmError
 from dpm_assets.migration.in_place import Report, apply_in_place
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT, OLD, Moved
 from dpm_assets.migration.production import make_production, make_roles
+from dpm_assets.migration.refusals import other_columns, refusals
 from dpm_assets.migration.sessions import copying, holds_originals, phase
 from dpm_assets.partitions.patience import run_patiently
 from dpm_assets.schema.apply import file_digest
 from dpm_assets.settings import settings, sql_dir
 
 # In the order in which they need each other.
-_FILES = ("tables", "rows", "log", "parts", "copy", "follow", "verify")
+_FILES = ("tables", "rows", "log", "parts", "copy", "follow", "verify", "swap")
 
 # By what rule a row belongs to a day, and what a load would have corrected too.
 _RULES: dict[Moved, tuple[str, str, str, str, dict[str, str], list[str]]] = {
@@ -50,6 +51,8 @@ def prepare(db: Database, report: Report, *, set_aside: bool = False) -> None:
             raise DpmError("There is nothing to migrate: raw_trades_closed is partitioned already, or not there.")
         if _prepared(conn):
             return
+        if phase(conn) is None and (faults := [*refusals(conn)]):
+            raise DpmError(f"{' '.join(faults)} Then start again; nothing has been changed.")
         make_roles(conn)
     apply_in_place(db, report, set_aside=set_aside)
     with db.connection(None) as conn:
@@ -57,13 +60,12 @@ def prepare(db: Database, report: Report, *, set_aside: bool = False) -> None:
         _make_schemas(conn)
     with copying(db) as conn:
         report("functions, rollups and views of production are made beside the tables")
+        make_bookkeeping(conn)
         make_production(conn)
-        for name in _FILES:
-            with conn.transaction():
-                run_file(conn, sql_dir() / "functions" / f"migration_{name}.sql")
         for moved in MOVED:
-            _describe(conn, moved)
-        _refuse_other_columns(conn)
+            describe(conn, moved)
+        if faults := [*other_columns(conn)]:
+            raise DpmError(f"{' '.join(faults)} Then start again; no row has been copied.")
         for moved in MOVED:
             report(f"changes of {moved} are logged from now on")
             run_patiently(conn, f"select {MIGRATION}.log_changes_of('{SCHEMA}.{moved}')")
@@ -94,24 +96,11 @@ def _prepared(conn: psycopg.Connection[Any]) -> bool:
 
 def _take_ownership(conn: psycopg.Connection[Any], report: Report) -> None:
     """The two tables go to the owner of the schema, as the other twelve did; who had them keeps what they may do."""
-    act_as = conn.execute("select pg_get_userbyid(nspowner) from pg_namespace where nspname = %s", [SCHEMA]).fetchone()
-    assert act_as is not None
-    for moved in MOVED:
-        row = conn.execute(
-            "select pg_get_userbyid(c.relowner), r.rolsuper or pg_has_role(r.oid, %s, 'usage')"
-            " from pg_class as c join pg_roles as r on r.oid = c.relowner where c.oid = to_regclass(%s)",
-            [act_as[0], f"{SCHEMA}.{moved}"],
-        ).fetchone()
-        if row is None or row[0] == act_as[0]:
-            continue
-        table, sequence = sql.Identifier(SCHEMA, moved), sql.Identifier(SCHEMA, f"{moved}_id_seq")
-        statements = [sql.SQL("alter table {} owner to {}").format(table, sql.Identifier(act_as[0]))]
-        if not row[1]:
-            statements.append(sql.SQL("grant all on {} to {}").format(table, sql.Identifier(row[0])))
-            statements.append(sql.SQL("grant all on sequence {} to {}").format(sequence, sql.Identifier(row[0])))
-        body = sql.SQL("; ").join(statements).as_string(conn)
-        run_patiently(conn, f"do $do$ begin {body}; end $do$")
-        report(f"{moved} now belongs to {act_as[0]}")
+    run_file(conn, sql_dir() / "migrations" / "parts" / "ownership.sql")
+    steps = conn.execute("select object_name, statement from pg_temp.ownership_steps(%s)", [list(MOVED)]).fetchall()
+    for name, statement in steps:
+        run_patiently(conn, statement)
+        report(f"{name} now belongs to dpm_owner")
 
 
 def _make_schemas(conn: psycopg.Connection[Any]) -> None:
@@ -125,26 +114,18 @@ def _make_schemas(conn: psycopg.Connection[Any]) -> None:
     conn.execute(sql.SQL("alter table {}").format(sql.Identifier(MIGRATION, "unmoved_rows")) + to_owner)
 
 
-def _describe(conn: psycopg.Connection[Any], moved: Moved) -> None:
+def make_bookkeeping(conn: psycopg.Connection[Any]) -> None:
+    """The migration's own tables and functions, in its schema."""
+    conn.execute("set check_function_bodies = off")
+    with conn.transaction():
+        for name in _FILES:
+            run_file(conn, sql_dir() / "functions" / f"migration_{name}.sql")
+
+
+def describe(conn: psycopg.Connection[Any], moved: Moved) -> None:
+    """Note a table, its successor, and the rules by which rows belong to days."""
     conn.execute(
         f"insert into {MIGRATION}.moved_tables values (%s, %s::regclass, %s::regclass, %s, %s, %s, %s, %s, %s)"
         " on conflict do nothing".encode(),
         [moved, f"{SCHEMA}.{moved}", f"{NEXT}.{moved}", *_RULES[moved][:4], Jsonb(_RULES[moved][4]), _RULES[moved][5]],
     )
-
-
-def _refuse_other_columns(conn: psycopg.Connection[Any]) -> None:
-    """Raise DpmError for columns of an original that its successor lacks, or the other way round: they would be lost."""
-    rows = conn.execute(
-        f"""
-        select m.table_name, a.attname
-        from {MIGRATION}.moved_tables as m
-        join pg_attribute as a on a.attrelid = m.original and a.attnum > 0 and not a.attisdropped
-        where a.attname not in (select name from {MIGRATION}.shared_columns(m.table_name))
-        """.encode()
-    ).fetchall()
-    if rows:
-        raise DpmError(
-            f"Columns that the new tables do not have: {', '.join(f'{table}.{column}' for table, column in rows)}."
-            " Copy them into a table of their own and drop them, then start again."
-        )

@@ -22,10 +22,14 @@ from dpm_assets.settings import sql_dir
 _TABLE = re.compile(rf"\b{SCHEMA}\.((?:{'|'.join(MOVED)})(?:_id_seq)?)\b")
 _TRIGGERS = re.compile(rf"^select {SCHEMA}\.create_change_triggers\(.*$", re.MULTILINE)
 _MADE = re.compile(
-    r"(?:^|')create (?:or replace )?(?:unlogged )?(table|sequence|view|materialized view|function|procedure|index|unique index)"
+    r"(?:^\s*|')create (?:or replace |unlogged )?"
+    r"(table|sequence|view|materialized view|function|procedure|index|unique index)"
     rf" (?:if not exists )?(?:{SCHEMA}\.)?(\w+)",
     re.MULTILINE,
 )
+
+# Its functions give the text that live views are made of, and are called themselves later: they are made twice.
+_TEXT_OF_VIEWS = "live.sql"
 
 # These two are run by themselves: the one before anything else, the other at the cutover.
 _APART = ("roles.sql", "session_defaults.sql")
@@ -33,16 +37,16 @@ _APART = ("roles.sql", "session_defaults.sql")
 
 def production_pieces() -> Iterator[tuple[Path, str]]:
     """The files of schema.sql as they are run beside the originals."""
-    for file, text in expand(sql_dir() / "schema.sql"):
-        if file.name in (*_APART, "schema.sql"):
-            continue
-        if file.parent.name in ("tables", "views"):
+    pieces = [piece for piece in expand(sql_dir() / "schema.sql") if piece[0].name not in (*_APART, "schema.sql")]
+    for file, text in pieces:
+        if file.parent.name in ("tables", "views") or file.name == _TEXT_OF_VIEWS:
             yield file, beside(text)
         elif file.name == "grants.sql":
             yield file, text
             yield file, beside(text)
         else:
             yield file, _TRIGGERS.sub(lambda found: beside(found[0]), text)
+    yield from (piece for piece in pieces if piece[0].name == _TEXT_OF_VIEWS)
 
 
 def make_roles(conn: psycopg.Connection[Any]) -> None:

@@ -70,7 +70,13 @@ def apply_schema(url: str) -> bool:
             refuse_baseline(conn)
             run_file(conn, sql_dir() / "schema.sql")
             act_as_owner(conn)
-            _note_digest(conn)
+            note_digest(conn)
+    stamp(url)
+    return True
+
+
+def stamp(url: str) -> None:
+    """Note the newest revision as the one that the database has."""
     from alembic import command
 
     config = alembic_config()
@@ -79,7 +85,6 @@ def apply_schema(url: str) -> bool:
         config.attributes["connection"] = connection
         command.stamp(config, "head")
         connection.commit()
-    return True
 
 
 def act_as_owner(conn: psycopg.Connection[Any]) -> None:
@@ -124,7 +129,7 @@ def sqlalchemy_url(url: str | None = None) -> str:
     return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-def _note_digest(conn: psycopg.Connection[Any]) -> None:
+def note_digest(conn: psycopg.Connection[Any]) -> None:
     """Keep the digest as the schema's comment: readable with \\dn+, gone with the schema."""
     note = f"DPM trades warehouse, files {file_digest()}"
     conn.execute(psycopg.sql.SQL("comment on schema {} is {}").format(psycopg.sql.Identifier(SCHEMA), note))

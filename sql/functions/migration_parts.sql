@@ -2,7 +2,8 @@
 -- Invariant: a day that a part covers is copied or followed in that part; every other row of an original is in unmoved_rows.
 
 -- Lists the parts that the originals' rows need, from `first_month` on, those between them, and those ahead, where they are
--- missing; returns how many are new. Days beyond the last month ahead are left out: nobody has traded then.
+-- missing; returns how many are new. Days beyond the last month ahead are left out: nobody has traded then. A part whose leaf
+-- was made after an earlier cutover is attached already; one whose leaf was dropped then is copied anew.
 create or replace function prop_trading_model_migration.list_parts(first_month date, months_ahead integer) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -13,7 +14,6 @@ declare
     today date := (now() at time zone 'utc')::date;
     first_start date;
     beyond date;
-    newest date;
     day date;
     found date[];
     listed integer := 0;
@@ -36,17 +36,19 @@ begin
             found := found || date_trunc(unit, day::timestamp)::date;
             day := found[cardinality(found)] + m.every;
         end loop;
-        newest := greatest(found[cardinality(found)], date_trunc(unit, today::timestamp)::date);
         -- Of the months between two that are found those are made too, unless they are two years apart.
-        insert into prop_trading_model_migration.parts (table_name, starts, ends, leaf)
-        select m.table_name, s.start, s.start + m.every, m.table_name || '_' || to_char(s.start, m.suffix)
+        insert into prop_trading_model_migration.parts (table_name, starts, ends, leaf, state)
+        select m.table_name, s.start, s.start + m.every, m.table_name || '_' || to_char(s.start, m.suffix),
+            case when prop_trading_model.has_leaf(m.successor, s.start, (s.start + m.every)::date) then 'attached' else 'waiting' end
         from (
             select f.start
             from unnest(found) as f (start)
             union
             select g::date
-            from (select start, lead(start, 1, date_trunc(unit, today::timestamp)::date) over (order by start) as next from unnest(found) as f (start)) as gaps,
-                generate_series(gaps.start::timestamp, gaps.next, m.every) as g
+            from (
+                select start, lead(start, 1, date_trunc(unit, today::timestamp)::date) over (order by start) as next
+                from unnest(found) as f (start)
+            ) as gaps, generate_series(gaps.start::timestamp, gaps.next, m.every) as g
             where gaps.next < gaps.start + interval '2 years'
             union
             select g::date from generate_series(date_trunc(unit, today::timestamp), beyond - m.every, m.every) as g
@@ -54,6 +56,10 @@ begin
         on conflict do nothing;
         get diagnostics added = row_count;
         listed := listed + added;
+        perform prop_trading_model_migration.reset_part(p.table_name, p.starts)
+        from prop_trading_model_migration.parts as p
+        where p.table_name = m.table_name and p.state in ('attached', 'verified')
+            and not prop_trading_model.has_leaf(m.successor, p.starts, p.ends);
     end loop;
     return listed;
 end

@@ -1,0 +1,255 @@
+"""`cutover` and `rollback`: the names that programs use go from one family of tables to the other, in one transaction.
+
+Before it everything is done that can be done while programs work; under the lock there is little left.
+"""
+
+import random
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg
+
+from dpm_assets.database import SCHEMA, Database, expand
+from dpm_assets.errors import DpmError
+from dpm_assets.migration.dependents import (
+    Dependent,
+    Side,
+    find_dependents,
+    grants_to_copy,
+    refuse_dependents,
+    sides,
+)
+from dpm_assets.migration.following import BITE_KEYS
+from dpm_assets.migration.in_place import Report
+from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
+from dpm_assets.migration.parts import parts
+from dpm_assets.migration.sessions import alone, owner, phase, require_phase
+from dpm_assets.migration.start import copy_everything
+from dpm_assets.partitions.patience import LOCK_MILLISECONDS
+from dpm_assets.schema.apply import note_digest, stamp
+from dpm_assets.settings import settings, sql_dir
+
+# Keys that are brought over under the lock at most: milliseconds of work.
+_KEYS_UNDER_LOCK = 100
+
+# What nobody but the migration and autovacuum holds may be waited for; autovacuum gives way after a second.
+_OTHERS_MILLISECONDS = 5_000
+
+# A transaction that cannot end in this time under the lock is taken back and tried again.
+_UNDER_LOCK_MILLISECONDS = 120
+
+_PATIENCE_SECONDS = 120.0
+
+
+def cutover(db: Database, report: Report, *, patience: float = _PATIENCE_SECONDS) -> None:
+    """Let programs use the new tables. Called again it finishes what was left, or says that all is done.
+
+    Raises DpmError, with nothing changed, for what hangs on the tables and cannot come along, and when the lock was refused for
+    `patience` seconds.
+    """
+    with owner(db) as conn:
+        if phase(conn) != "moved":
+            require_phase(conn, "copying")
+            refuse_dependents(find_dependents(conn, sides(conn, "original")))
+    if not _moved(db):
+        copy_everything(db, report)
+        with alone(db) as conn:
+            if open_parts := [part.name for part in parts(conn) if part.state != "verified"]:
+                raise DpmError(f"Not verified yet: {', '.join(open_parts)}. Run dpm migrate start, then this again.")
+            for moved in MOVED:
+                conn.execute(f"analyze {NEXT}.{moved}".encode())
+            _swap(conn, _FORWARD, report, patience)
+    _finish(db)
+    report(
+        "Programs use the new tables. dpm refresh fills the rollups; dpm migrate rollback goes back, clean drops the old."
+    )
+
+
+def rollback(db: Database, report: Report, *, patience: float = _PATIENCE_SECONDS) -> None:
+    """Let programs use the original tables again, with every write since the cutover. The new tables stay and follow.
+
+    Raises DpmError, with nothing changed, as `cutover` does, and while months are in the archive.
+    """
+    with alone(db) as conn:
+        require_phase(conn, "moved")
+        cold = conn.execute(
+            f"select month from {SCHEMA}.month_state where state <> 'hot' order by 1".encode()
+        ).fetchall()
+        if cold:
+            names = ", ".join(f"{row[0]:%Y-%m}" for row in cold)
+            raise DpmError(
+                f"Months are in the archive: {names}. Restore them with dpm partitions restore {names}, then go back."
+            )
+        _refuse_high_ids(conn)
+        refuse_dependents(find_dependents(conn, sides(conn, "successor")))
+        _swap(conn, _BACK, report, patience)
+    report(
+        "Programs use the original tables again. dpm migrate cutover goes forward once more; clean --abandon ends it."
+    )
+
+
+def _moved(db: Database) -> bool:
+    with owner(db) as conn:
+        return phase(conn) == "moved"
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """Which side takes the names over, and what still has to be brought to it."""
+
+    taking_over: Side
+    leaving: Side
+    log: str
+    follow: str
+
+
+_FORWARD = _Direction("successor", "original", "changed_originals", "follow_originals")
+_BACK = _Direction("original", "successor", "changed_successors", "follow_successors")
+
+
+def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patience: float) -> None:
+    give_up = monotonic() + patience
+    while True:
+        for grant in grants_to_copy(conn, way.taking_over):
+            conn.execute(grant.encode())
+        _follow(conn, way)
+        _wait_for_older_snapshots(conn, give_up)
+        dependents = [each for each in find_dependents(conn, sides(conn, way.leaving)) if each.fate == "made again"]
+        began = monotonic()
+        refusal = _attempt(conn, way, dependents)
+        if refusal is None:
+            report(f"swapped in {1000 * (monotonic() - began):.0f} ms, from asking for the lock to the commit")
+            return
+        if monotonic() > give_up:
+            raise DpmError(
+                f"The tables could not be swapped within {patience:.0f} seconds: {refusal}. See who holds them in pg_locks, or in"
+                " pg_stat_activity by xact_start, then do this again; nothing was changed."
+            )
+        sleep(0.2 + 0.6 * random.random())
+
+
+def _attempt(conn: psycopg.Connection[Any], way: _Direction, dependents: list[Dependent]) -> str | None:
+    """One attempt at the swap: None when it was made, else why not, with nothing changed."""
+    try:
+        with conn.transaction():
+            conn.execute("set local synchronous_commit = on")
+            _lock(conn, way)
+            _follow_the_last(conn, way)
+            _run_as_login(conn, [drop for dependent in reversed(dependents) for drop in dependent.drops])
+            conn.execute(f"select {MIGRATION}.swap(%s)".encode(), [way is _FORWARD])
+            _run_as_login(conn, [make for dependent in dependents for make in dependent.makes])
+    except _TooMuchLeft:
+        return "programs wrote more than could be brought over in a moment"
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        return "somebody held them"
+    except psycopg.errors.QueryCanceled:
+        return "the swap took too long"
+    return None
+
+
+def _run_as_login(conn: psycopg.Connection[Any], statements: list[str]) -> None:
+    """What hangs on the tables need not belong to their owner."""
+    if not statements:
+        return
+    row = conn.execute("select quote_ident(current_user)").fetchone()
+    assert row is not None
+    for statement in ("set local role none", *statements, f"set local role {row[0]}"):
+        conn.execute(statement.encode())
+
+
+def _lock(conn: psycopg.Connection[Any], way: _Direction) -> None:
+    """Lock both sides: first what nobody waits for, then for moments what programs use."""
+    conn.execute(f"set local lock_timeout = {_OTHERS_MILLISECONDS}".encode())
+    conn.execute(f"lock table {_names(conn, way.taking_over)} in access exclusive mode".encode())
+    # Conflicts with nothing that programs do, but has autovacuum give way.
+    conn.execute(f"lock table {_names(conn, way.leaving)} in share update exclusive mode".encode())
+    conn.execute(f"set local lock_timeout = {LOCK_MILLISECONDS}".encode())
+    conn.execute(f"lock table {_names(conn, way.leaving)} in access exclusive mode".encode())
+    conn.execute(f"set local statement_timeout = {_UNDER_LOCK_MILLISECONDS}".encode())
+
+
+def _follow_the_last(conn: psycopg.Connection[Any], way: _Direction) -> None:
+    """Under the lock: bring over the last keys, or give up when there are too many, or one that stays."""
+    waiting = _waiting(conn, way)
+    if waiting > _KEYS_UNDER_LOCK:
+        raise _TooMuchLeft
+    if waiting:
+        conn.execute(f"select {MIGRATION}.{way.follow}({_KEYS_UNDER_LOCK})".encode())
+        if _waiting(conn, way):
+            raise _TooMuchLeft
+
+
+def _waiting(conn: psycopg.Connection[Any], way: _Direction) -> int:
+    row = conn.execute(f"select {MIGRATION}.keys_waiting(%s, %s)".encode(), [way.log, _KEYS_UNDER_LOCK + 1]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+class _TooMuchLeft(Exception):
+    """More keys wait than are brought over under the lock."""
+
+
+def _names(conn: psycopg.Connection[Any], side: Side) -> str:
+    rows = conn.execute(
+        f"select {side}::text from {MIGRATION}.moved_tables order by table_name desc".encode()
+    ).fetchall()
+    return ", ".join(row[0] for row in rows)
+
+
+def _follow(conn: psycopg.Connection[Any], way: _Direction) -> None:
+    """Until what is left is what programs have just written."""
+    for _ in range(1000):
+        row = conn.execute(f"select {MIGRATION}.{way.follow}({BITE_KEYS})".encode()).fetchone()
+        if row is None or row[0] < _KEYS_UNDER_LOCK:
+            return
+
+
+def _wait_for_older_snapshots(conn: psycopg.Connection[Any], give_up: float) -> None:
+    """A transaction at REPEATABLE READ that began before the last keys were brought over would not see their rows in the table
+    that takes over: such transactions end first."""
+    row = conn.execute("select pg_current_xact_id()::xid").fetchone()
+    assert row is not None
+    while True:
+        older = conn.execute(
+            """
+            select pid, application_name from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+                and backend_xmin is not null and age(backend_xmin) > age(%s::text::xid)
+            """,
+            [str(row[0])],
+        ).fetchall()
+        if not older:
+            return
+        if monotonic() > give_up:
+            named = ", ".join(f"{pid} ({application})" for pid, application in older)
+            raise DpmError(f"Transactions that began long ago go on: {named}. End them or wait, then do this again.")
+        sleep(0.05)
+
+
+def _refuse_high_ids(conn: psycopg.Connection[Any]) -> None:
+    """Raise DpmError when ids have been given that the originals' column cannot hold."""
+    rows = conn.execute(
+        f"""
+        select m.table_name from {MIGRATION}.moved_tables as m
+        join pg_sequence as old on old.seqrelid = pg_get_serial_sequence(m.original::text, 'id')::regclass
+        where pg_sequence_last_value(pg_get_serial_sequence(m.successor::text, 'id')::regclass) >= old.seqmax
+        """.encode()
+    ).fetchall()
+    if rows:
+        raise DpmError(
+            f"{', '.join(row[0] for row in rows)} has ids that the original's column cannot hold: there is no way back any more."
+        )
+
+
+def _finish(db: Database) -> None:
+    """What the cutover leaves to be done while programs work already; doing it again changes nothing."""
+    with db.connection(None) as conn:
+        for file, text in expand(sql_dir() / "roles.sql"):
+            if file.name == "session_defaults.sql":
+                conn.execute(text.encode(), prepare=False)
+    with owner(db) as conn:
+        for call in ("create_monthly_partitions", "create_yearly_partitions"):
+            conn.execute(f"select count(*) from {SCHEMA}.{call}(%s)".encode(), [settings().months_ahead])
+        note_digest(conn)
+    stamp(db.url)
