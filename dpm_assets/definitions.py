@@ -7,6 +7,7 @@ import dagster as dg
 from dpm_assets.loads import assets as load_assets
 from dpm_assets.loads import checks as load_checks
 from dpm_assets.loads import sensors as load_sensors
+from dpm_assets.migration import assets as migration_assets
 from dpm_assets.monitor import assets as monitor_assets
 from dpm_assets.partitions import assets as partition_assets
 from dpm_assets.partitions import checks as partition_checks
@@ -35,7 +36,15 @@ def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
 defs = dg.Definitions(
     assets=[
         *dg.load_assets_from_modules(
-            [schema_assets, partition_assets, cold_assets, load_assets, refresh_assets, monitor_assets],
+            [
+                schema_assets,
+                partition_assets,
+                cold_assets,
+                load_assets,
+                refresh_assets,
+                monitor_assets,
+                migration_assets,
+            ],
             include_specs=True,
         ),
     ],

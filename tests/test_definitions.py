@@ -48,7 +48,7 @@ def months_back(count: int) -> date:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.key.to_user_string())
 def test_every_asset_says_who_it_is(spec: dg.AssetSpec) -> None:
-    assert spec.group_name in {"schema", "partitions", "raw", "rollups", "views", "monitor", "archive"}
+    assert spec.group_name in {"schema", "partitions", "raw", "rollups", "views", "monitor", "archive", "migration"}
     assert spec.description and len(spec.description) > 20
     assert spec.owners and spec.kinds
     if spec.group_name != "schema":

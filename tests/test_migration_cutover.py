@@ -12,6 +12,7 @@ from dpm_assets.server import EmbeddedServer
 from tests.baselines import baseline
 from tests.interleaving import Connection, session
 from tests.test_migration_copy import migrated
+from tests.test_roads import schema
 
 pytestmark = pytest.mark.sql
 
@@ -182,3 +183,13 @@ def test_a_migration_that_is_abandoned_leaves_the_originals_alone(db: Database) 
         assert trades(conn) == before and kind(conn) == "r"
         insert(conn, "later", "a1", "2024-02-02")
         assert conn.execute("select to_regclass('prop_trading_model.rollup_market_day')").fetchone() == (None,)
+
+
+def test_a_migration_gives_the_schema_of_an_empty_database(
+    server: EmbeddedServer, database_url: str, db: Database
+) -> None:
+    said(cutover, db)
+    said(clean, db, forget_unmoved=True)
+    migrated_schema, wanted = schema(server, db.url), schema(server, database_url)
+    comment = [text for text in migrated_schema if text.startswith("COMMENT ON SCHEMA")]  # which files it was made of
+    assert sorted(set(migrated_schema) ^ set(wanted)) == comment

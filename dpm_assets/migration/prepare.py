@@ -49,8 +49,17 @@ def prepare(db: Database, report: Report, *, set_aside: bool = False) -> None:
     with db.connection(None) as conn:
         if not holds_originals(conn) and phase(conn) is None:
             raise DpmError("There is nothing to migrate: raw_trades_closed is partitioned already, or not there.")
-        if _prepared(conn):
-            return
+        # One after the other: runs for several months may begin at the same moment.
+        conn.execute("select pg_advisory_lock(hashtextextended('prop_trading_model.migration.prepare', 0))")
+        try:
+            if not _prepared(conn):
+                _prepare(db, report, set_aside)
+        finally:
+            conn.execute("select pg_advisory_unlock_all()")
+
+
+def _prepare(db: Database, report: Report, set_aside: bool) -> None:
+    with db.connection(None) as conn:
         if phase(conn) is None and (faults := [*refusals(conn)]):
             raise DpmError(f"{' '.join(faults)} Then start again; nothing has been changed.")
         make_roles(conn)

@@ -28,6 +28,19 @@ _MADE = re.compile(
     re.MULTILINE,
 )
 
+# What grants.sql gives for all tables of a schema, for that of the successors.
+_READ_SUCCESSORS = f"""
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'dpm_reader') then
+        grant usage on schema {NEXT} to dpm_reader, dpm_loader, dpm_refresher;
+        grant select on all tables in schema {NEXT} to dpm_reader, dpm_loader, dpm_refresher;
+        grant usage on all sequences in schema {NEXT} to dpm_loader;
+    end if;
+end
+$$
+"""
+
 # Its functions give the text that live views are made of, and are called themselves later: they are made twice.
 _TEXT_OF_VIEWS = "live.sql"
 
@@ -43,6 +56,7 @@ def production_pieces() -> Iterator[tuple[Path, str]]:
             yield file, beside(text)
         elif file.name == "grants.sql":
             yield file, text
+            yield file, _READ_SUCCESSORS
             yield file, beside(text)
         else:
             yield file, _TRIGGERS.sub(lambda found: beside(found[0]), text)
@@ -77,14 +91,6 @@ def make_production(conn: psycopg.Connection[Any]) -> None:
     conn.execute("set client_min_messages = warning")
     for file, text in production_pieces():
         patiently(conn, lambda file=file, text=text: _run_piece(conn, file, text), file.name)  # type: ignore[misc]
-    conn.execute(
-        sql.SQL(
-            "do $$ begin if exists (select from pg_roles where rolname = 'dpm_reader') then"
-            " grant usage on schema {next} to dpm_reader, dpm_loader, dpm_refresher;"
-            " grant select on all tables in schema {next} to dpm_reader, dpm_loader, dpm_refresher;"
-            " grant usage on all sequences in schema {next} to dpm_loader; end if; end $$"
-        ).format(next=sql.Identifier(NEXT))
-    )
 
 
 def _run_piece(conn: psycopg.Connection[Any], file: Path, text: str) -> None:

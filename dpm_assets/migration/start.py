@@ -1,5 +1,7 @@
 """`start`: from wherever the migration is to every part copied and verified."""
 
+from collections.abc import Callable
+
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.copying import copy_parts
@@ -7,7 +9,7 @@ from dpm_assets.migration.disk import refuse_small_disk
 from dpm_assets.migration.following import follow_outside, follow_part, follow_successors, truncated
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION
-from dpm_assets.migration.parts import held, parts
+from dpm_assets.migration.parts import Part, held, parts
 from dpm_assets.migration.prepare import list_parts, prepare
 from dpm_assets.migration.sessions import alone, copying, owner, phase
 
@@ -23,22 +25,53 @@ def start(
     """
     if jobs < 1:
         raise DpmError(f"--jobs {jobs}: it must be 1 or more.")
-    with db.connection(None) as conn:
-        moved = phase(conn) == "moved"
-    if moved:
+    if moved(db):
         with alone(db) as conn:
             report(
                 f"{follow_successors(conn):,} account-days brought over to the original tables, which are up to date"
             )
         return
+    _set_up(db, report, jobs, set_aside, free_bytes)
+    copy_everything(db, report, jobs)
+
+
+def copy_wanted(
+    db: Database, wanted: Callable[[Part], bool], report: Report, *, jobs: int = 1, set_aside: bool = False
+) -> list[Part]:
+    """The same for some parts; those parts as they are now. Raises DpmError also when the cutover has been."""
+    if moved(db):
+        raise DpmError("The cutover has been: there is nothing more to copy. dpm migrate verify compares both sides.")
+    _set_up(db, report, jobs, set_aside, None)
+    _take_note(db, report)
+    copy_parts(db, wanted, report, jobs=jobs)
+    return _bring_up_to_date(db, wanted)
+
+
+def moved(db: Database) -> bool:
+    """Whether the cutover has been."""
+    with owner(db) as conn:
+        return phase(conn) == "moved"
+
+
+def _set_up(db: Database, report: Report, jobs: int, set_aside: bool, free_bytes: int | None) -> None:
     with db.connection(None) as conn:
         refuse_small_disk(conn, jobs, free_bytes)
     prepare(db, report, set_aside=set_aside)
-    copy_everything(db, report, jobs)
 
 
 def copy_everything(db: Database, report: Report, jobs: int = 1) -> None:
     """Copy and verify what is not, and bring over what was written since; what is prepared already is taken for granted."""
+    _take_note(db, report)
+    done = copy_parts(db, lambda part: True, report, jobs=jobs)
+    if done:
+        report(f"{len(done)} parts copied and verified")
+    with copying(db) as conn:
+        follow_outside(conn)
+    _bring_up_to_date(db, lambda part: True)
+
+
+def _take_note(db: Database, report: Report) -> None:
+    """Of months that are new since the last call, and of originals that were emptied."""
     with owner(db) as conn:
         emptied = truncated(conn)
     if emptied:
@@ -47,12 +80,14 @@ def copy_everything(db: Database, report: Report, jobs: int = 1) -> None:
         report(f"{', '.join(emptied)} was emptied with TRUNCATE meanwhile; it is copied from its beginning")
     with copying(db) as conn:
         list_parts(conn, report)
-    done = copy_parts(db, lambda part: True, report, jobs=jobs)
-    if done:
-        report(f"{len(done)} parts copied and verified")
+
+
+def _bring_up_to_date(db: Database, wanted: Callable[[Part], bool]) -> list[Part]:
+    """Bring over what was written to copied parts since; the parts."""
     with copying(db) as conn:
-        follow_outside(conn)
-        for part in parts(conn):
+        found = [part for part in parts(conn) if wanted(part)]
+        for part in found:
             if part.pending:
                 with held(conn, part, wait=True):
                     follow_part(conn, part)
+    return found

@@ -25,7 +25,7 @@ from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
 from dpm_assets.migration.parts import parts
 from dpm_assets.migration.sessions import alone, owner, phase, require_phase
-from dpm_assets.migration.start import copy_everything
+from dpm_assets.migration.start import copy_everything, moved
 from dpm_assets.partitions.patience import LOCK_MILLISECONDS
 from dpm_assets.schema.apply import note_digest, stamp
 from dpm_assets.settings import settings, sql_dir
@@ -52,13 +52,13 @@ def cutover(db: Database, report: Report, *, patience: float = _PATIENCE_SECONDS
         if phase(conn) != "moved":
             require_phase(conn, "copying")
             refuse_dependents(find_dependents(conn, sides(conn, "original")))
-    if not _moved(db):
+    if not moved(db):
         copy_everything(db, report)
         with alone(db) as conn:
             if open_parts := [part.name for part in parts(conn) if part.state != "verified"]:
                 raise DpmError(f"Not verified yet: {', '.join(open_parts)}. Run dpm migrate start, then this again.")
-            for moved in MOVED:
-                conn.execute(f"analyze {NEXT}.{moved}".encode())
+            for table in MOVED:
+                conn.execute(f"analyze {NEXT}.{table}".encode())
             _swap(conn, _FORWARD, report, patience)
     _finish(db)
     report(
@@ -87,11 +87,6 @@ def rollback(db: Database, report: Report, *, patience: float = _PATIENCE_SECOND
     report(
         "Programs use the original tables again. dpm migrate cutover goes forward once more; clean --abandon ends it."
     )
-
-
-def _moved(db: Database) -> bool:
-    with owner(db) as conn:
-        return phase(conn) == "moved"
 
 
 @dataclass(frozen=True)
