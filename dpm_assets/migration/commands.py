@@ -11,6 +11,7 @@ from dpm_assets.migration import clean as cleaning
 from dpm_assets.migration import start as starting
 from dpm_assets.migration import swap
 from dpm_assets.migration.checking import check_parts
+from dpm_assets.migration.following import keys_waiting
 from dpm_assets.migration.parts import parts
 from dpm_assets.migration.plan import make_plan
 from dpm_assets.migration.sessions import owner, phase
@@ -71,10 +72,11 @@ def status() -> None:
                 f"{part.pending:,}",
             )
         console.print(table)
+        used, waiting = ("original", "originals") if found == "copying" else ("new", "successors")
+        days = keys_waiting(conn, f"changed_{waiting}")
         console.print(
-            "Programs use the original tables."
-            if found == "copying"
-            else "Programs use the new tables; the cutover has been."
+            f"Programs use the {used} tables. {days:,} account-days wait to be brought over to the others"
+            f" (start and {'cutover' if found == 'copying' else 'rollback'} do that)."
         )
 
 

@@ -51,6 +51,11 @@ def truncated(conn: psycopg.Connection[Any]) -> list[str]:
     return [row[0] for row in rows]
 
 
+def keys_waiting(conn: psycopg.Connection[Any], log: str, bound: int = 2**62) -> int:
+    """How many keys wait in a log (changed_originals, changed_successors), counted up to `bound`."""
+    return _count(conn, "keys_waiting(%s, %s)", [log, bound])
+
+
 def _count(conn: psycopg.Connection[Any], call: str, values: list[Any]) -> int:
     row = conn.execute(f"select {MIGRATION}.{call}".encode(), values).fetchone()
     assert row is not None

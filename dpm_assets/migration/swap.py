@@ -20,7 +20,7 @@ from dpm_assets.migration.dependents import (
     refuse_dependents,
     sides,
 )
-from dpm_assets.migration.following import BITE_KEYS
+from dpm_assets.migration.following import BITE_KEYS, keys_waiting
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
 from dpm_assets.migration.parts import parts
@@ -166,19 +166,13 @@ def _lock(conn: psycopg.Connection[Any], way: _Direction) -> None:
 
 def _follow_the_last(conn: psycopg.Connection[Any], way: _Direction) -> None:
     """Under the lock: bring over the last keys, or give up when there are too many, or one that stays."""
-    waiting = _waiting(conn, way)
+    waiting = keys_waiting(conn, way.log, _KEYS_UNDER_LOCK + 1)
     if waiting > _KEYS_UNDER_LOCK:
         raise _TooMuchLeft
     if waiting:
         conn.execute(f"select {MIGRATION}.{way.follow}({_KEYS_UNDER_LOCK})".encode())
-        if _waiting(conn, way):
+        if keys_waiting(conn, way.log, 1):
             raise _TooMuchLeft
-
-
-def _waiting(conn: psycopg.Connection[Any], way: _Direction) -> int:
-    row = conn.execute(f"select {MIGRATION}.keys_waiting(%s, %s)".encode(), [way.log, _KEYS_UNDER_LOCK + 1]).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 class _TooMuchLeft(Exception):

@@ -1,5 +1,6 @@
 -- The proof that a part equals its original: count, sums, and a hash of every row that does not depend on their order.
--- Invariant: both sides are read in one statement, so in one snapshot; account-days that a log names are left out of both.
+-- Invariant: both sides are read in one statement, so in one snapshot; account-days that wait to be brought
+-- over are left out of both. The other log, of what the migration itself wrote, leaves nothing out.
 
 -- Rows, sums and hash of a query `t` of rows as the successor has them, as one jsonb.
 create or replace function prop_trading_model_migration.fingerprint(moved text) returns text
@@ -36,17 +37,17 @@ declare
 begin
     execute format(
         'with pending as materialized ('
-        '   select account_id, day from prop_trading_model_migration.changed_originals'
+        '   select distinct account_id, day from prop_trading_model_migration.%8$I'
         '   where table_name = %1$L and (day >= $1 and day < $2 or account_id is null and day is null)'
-        '   union select account_id, day from prop_trading_model_migration.changed_successors'
-        '   where table_name = %1$L and day >= $1 and day < $2'
         ' ), unmoved as materialized ('
         '   select id from prop_trading_model_migration.unmoved_rows where table_name = %1$L and day >= $1 and day < $2'
         ' ) select'
         ' (select %2$s from (select %3$s from %4$s as o where o.id not in (select id from unmoved)) as t where %5$s),'
         ' (select %2$s from %6$s as t where t.%7$I >= $1 and t.%7$I < $2 and %5$s)',
         moved, prop_trading_model_migration.fingerprint(moved), prop_trading_model_migration.as_successor(moved),
-        prop_trading_model_migration.rows_of_days(moved), settled, m.successor, m.day_column
+        prop_trading_model_migration.rows_of_days(moved), settled, m.successor, m.day_column,
+        (select case phase when 'copying' then 'changed_originals' else 'changed_successors' end
+            from prop_trading_model_migration.state)
     ) using part.starts, part.ends into original_has, successor_has;
     equal := original_has = successor_has;
 end
