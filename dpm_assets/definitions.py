@@ -59,6 +59,7 @@ defs = dg.Definitions(
         partition_checks.check_job,
         monitor_assets.collect_partition_statistics,
         cold_assets.archive_months,
+        cold_assets.archive_years,
         *refresh_checks.JOBS,
     ],
     schedules=[
@@ -69,6 +70,7 @@ defs = dg.Definitions(
         partition_checks.hourly_partition_check,
         monitor_assets.daily_partition_statistics,
         cold_assets.monthly_archive,
+        cold_assets.yearly_archive,
         refresh_schedules.hourly_refresh,
         load_checks.daily_reconciliation,
         *refresh_checks.SCHEDULES,

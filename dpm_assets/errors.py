@@ -1,7 +1,7 @@
 """The one error that a user of the warehouse is meant to read, and the one code of our own in PostgreSQL's."""
 
 NOT_HOT = "DPM01"
-"""The SQLSTATE of whatever is refused because a month's trades are in the archive, or on their way."""
+"""The SQLSTATE of whatever is refused because a month or year is in the archive, or on its way."""
 
 
 class DpmError(Exception):

@@ -57,10 +57,12 @@ class Settings(BaseSettings):
         "", description="Folder or URL of the archive's Parquet files; unset: cold/ in the home."
     )
     cold_after_months: int | None = Field(
-        None, ge=1, description="Months that ended this many months ago are archived by the schedule; unset: none."
+        None,
+        ge=1,
+        description="Months and years that ended this many months ago are archived by the schedule; unset: none.",
     )
     late_trades: Literal["refuse", "restore"] = Field(
-        "refuse", description="A load for a month in the archive: refuse the file, or restore the month."
+        "refuse", description="A load for a month or year in the archive: refuse the file, or restore it."
     )
 
     @property

@@ -1,4 +1,4 @@
-"""A small warehouse with months that may go cold, for the tests of the archive."""
+"""A small warehouse with months and years that may go cold, for the tests of the archive."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,6 +9,7 @@ from dpm_assets.database import Database
 from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.partitions.cold.reading import read_trades
 from dpm_assets.partitions.cold.restore import restore
+from dpm_assets.partitions.cold.tables import TRADES, Part
 from dpm_assets.refresh.engine import ROLLUPS, VIEWS
 from tests.interleaving import Connection
 from tests.trade_rows import rows, value
@@ -23,17 +24,24 @@ LIVE = tuple(name.replace("mv_", "live_") for name in VIEWS)
 Row = tuple[Any, ...]
 
 
-def archived(db: Database, root: Path | str, month: date = JANUARY, **options: Any) -> list[str]:
-    """Archive a month; the names of the steps."""
-    return [step.name for step in archive(db, month, root, **options)]
+def part_of(which: date | Part) -> Part:
+    """A month of trades by its first day; a year of metrics is named as such."""
+    return which if isinstance(which, Part) else TRADES.part(which)
 
 
-def restored(db: Database, month: date = JANUARY) -> list[str]:
-    return [step.name for step in restore(db, month)]
+def archived(db: Database, root: Path | str, which: date | Part = JANUARY, **options: Any) -> list[str]:
+    """Archive a month or year; the names of the steps."""
+    return [step.name for step in archive(db, part_of(which), root, **options)]
 
 
-def file_under(root: Path, month: date = JANUARY) -> Path:
-    return root / f"year={month:%Y}" / f"month={month:%m}" / "trades.parquet"
+def restored(db: Database, which: date | Part = JANUARY) -> list[str]:
+    return [step.name for step in restore(db, part_of(which))]
+
+
+def file_under(root: Path, which: date | Part = JANUARY) -> Path:
+    if isinstance(which, Part):
+        return root / "raw_metrics_daily" / f"year={which.first_day:%Y}" / "metrics.parquet"
+    return root / "raw_trades_closed" / f"year={which:%Y}" / f"month={which:%m}" / "trades.parquet"
 
 
 def table_rows(db: Database, table: str = "raw_trades_closed") -> list[Row]:
@@ -52,8 +60,10 @@ def trades_read(db: Database) -> list[tuple[str, str]]:
     return sorted(zip(table["account_id"].to_pylist(), table["trade_id"].to_pylist(), strict=True))
 
 
-def state(db: Database, month: date = JANUARY) -> str:
-    return str(value(db, "select coalesce((select state from month_state where month = %s), 'hot')", month))
+def state(db: Database, which: date | Part = JANUARY) -> str:
+    part = part_of(which)
+    query = "select coalesce((select state from partition_state where parent_table = %s and lower = %s), 'hot')"
+    return str(value(db, query, part.table.name, part.first_day))
 
 
 def add_odd_trades(conn: Connection) -> None:

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-from datetime import date
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -11,19 +10,20 @@ from dpm_assets.database import Database
 from dpm_assets.partitions.cold import places
 from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.partitions.cold.restore import restore
+from dpm_assets.partitions.cold.tables import Part
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
 
 
-def archive_until(url: str, root: Path, month: date, step: str) -> BaseProcess:
+def archive_until(url: str, root: Path, part: Part, step: str) -> BaseProcess:
     """`step` is a step of archive(), or "writing": in the middle of the file."""
-    return _start(_archive, url, root, month, step)
+    return _start(_archive, url, root, part, step)
 
 
-def restore_until(url: str, root: Path, month: date, step: str) -> BaseProcess:
+def restore_until(url: str, root: Path, part: Part, step: str) -> BaseProcess:
     """`step` is a step of restore(), or "copying": when the rows are copied and nothing is committed; "deleted": the file."""
-    return _start(_restore, url, root, month, step)
+    return _start(_restore, url, root, part, step)
 
 
 def _start(target: object, *arguments: object) -> BaseProcess:
@@ -37,16 +37,16 @@ def _die(*_: object) -> str:
     return "never"
 
 
-def _archive(url: str, root: Path, month: date, step: str) -> None:
+def _archive(url: str, root: Path, part: Part, step: str) -> None:
     if step == "writing":
         places.sha256_of = _die  # type: ignore[assignment]  # the part is written and has not taken its place
     with Database(url, application_name="victim") as db:
-        for done in archive(db, month, root):
+        for done in archive(db, part, root):
             if done.name == step:
                 _die()
 
 
-def _restore(url: str, root: Path, month: date, step: str) -> None:
+def _restore(url: str, root: Path, part: Part, step: str) -> None:
     from dpm_assets.partitions.cold.parquet import Content
 
     if step == "copying":
@@ -55,6 +55,6 @@ def _restore(url: str, root: Path, month: date, step: str) -> None:
         remove = places.remove
         places.remove = lambda location: None if remove(location) else _die()  # type: ignore[assignment]
     with Database(url, application_name="victim") as db:
-        for done in restore(db, month):
+        for done in restore(db, part):
             if done.name == step:
                 _die()

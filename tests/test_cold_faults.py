@@ -12,7 +12,7 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.partitions.cold import reading
+from dpm_assets.partitions.cold import both_sides
 from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.refresh.verify import verify
 from tests.cold import (
@@ -22,6 +22,7 @@ from tests.cold import (
     LEAF,
     archived,
     file_under,
+    part_of,
     restored,
     shown,
     state,
@@ -51,7 +52,7 @@ def test_an_archive_that_is_killed_goes_on(
     refreshed: Connection, db: Database, tmp_path: Path, trades: list[tuple[str, str]], step: str
 ) -> None:
     before, history = table_rows(db), shown(db)
-    killed(archive_until(db.url, tmp_path, JANUARY, step))
+    killed(archive_until(db.url, tmp_path, part_of(JANUARY), step))
     assert trades_read(db) == trades
     assert state(db) == ("cold" if step == "cold" else "archiving")
     with pytest.raises(psycopg.DatabaseError, match=r"being archived|no partition"):
@@ -69,7 +70,7 @@ def test_an_archive_that_was_killed_can_be_taken_back(
     refreshed: Connection, db: Database, tmp_path: Path, trades: list[tuple[str, str]], step: str
 ) -> None:
     before = table_rows(db)
-    killed(archive_until(db.url, tmp_path, JANUARY, step))
+    killed(archive_until(db.url, tmp_path, part_of(JANUARY), step))
     assert restored(db) == ["hot"]
     assert table_rows(db) == before and trades_read(db) == trades
     assert (
@@ -92,7 +93,7 @@ def test_a_restore_that_is_killed_goes_on(
 ) -> None:
     before, history = table_rows(db), shown(db)
     archived(db, tmp_path)
-    killed(restore_until(db.url, tmp_path, JANUARY, step))
+    killed(restore_until(db.url, tmp_path, part_of(JANUARY), step))
     assert trades_read(db) == trades
     assert state(db) == ("restoring" if step in ("restoring", "copying") else "hot")
     assert restored(db)[-1] == "hot"
@@ -112,7 +113,7 @@ def test_a_reader_with_a_long_transaction_is_waited_for_and_the_detach_finished_
         ):
             archived(db, tmp_path, readers_seconds=0.5)
         assert reader.execute("select count(*) from raw_trades_closed").fetchone() == count
-        assert value(db, "select month_attachment('2024-01-01')") == "pending"
+        assert value(db, "select attachment_of('raw_trades_closed', '2024-01-01')") == "pending"
         assert state(db) == "archiving" and trades_read(db) == trades
         with pytest.raises(psycopg.DatabaseError, match="being archived"):
             refreshed.execute("select ensure_trade_months('{2024-01-01}')")
@@ -160,7 +161,7 @@ def test_a_month_stays_where_a_reader_has_found_it(
     refreshed: Connection, db: Database, tmp_path: Path, trades: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between finding the months and reading the trades an archive is run: its detach has to wait for the reader."""
-    read_hot = reading._read_hot
+    read_hot = both_sides._read_hot
 
     def read_after_an_archive(*found: Any) -> Any:
         monkeypatch.undo()
@@ -168,7 +169,7 @@ def test_a_month_stays_where_a_reader_has_found_it(
             archived(db, tmp_path, readers_seconds=0.2)
         return read_hot(*found)
 
-    monkeypatch.setattr(reading, "_read_hot", read_after_an_archive)
+    monkeypatch.setattr(both_sides, "_read_hot", read_after_an_archive)
     assert trades_read(db) == trades
     assert archived(db, tmp_path)[-1] == "cold" and trades_read(db) == trades
 
@@ -181,7 +182,7 @@ def test_a_month_stays_where_a_reader_has_found_it(
 def test_a_writer_into_a_month_that_is_being_archived_is_refused(
     refreshed: Connection, db: Database, tmp_path: Path, trades: list[tuple[str, str]], statement: str
 ) -> None:
-    steps = archive(db, JANUARY, tmp_path)
+    steps = archive(db, part_of(JANUARY), tmp_path)
     for step in steps:
         if step.name in ("frozen", "written", "verified", "recorded"):
             with pytest.raises(psycopg.DatabaseError, match="the month 2024-01 is being archived") as refused:
@@ -195,7 +196,7 @@ def test_a_writer_who_has_not_committed_keeps_the_month_hot(
 ) -> None:
     with session(database_url) as writer, session(database_url, autocommit=True) as archiver:
         writer.execute(LATE_TRADE)
-        with sent_off(archiver, "select begin_archive('2024-01-01')") as begun:
+        with sent_off(archiver, "select begin_archive('raw_trades_closed', '2024-01-01')") as begun:
             wait_until_blocked(refreshed, archiver)
             writer.commit()
             with pytest.raises(psycopg.errors.ObjectInUse, match="changes that its rollups do not show"):
@@ -210,7 +211,7 @@ def test_two_archivers_at_once_archive_a_month_once(
     refreshed: Connection, db: Database, tmp_path: Path, trades: list[tuple[str, str]]
 ) -> None:
     said: list[str] = []
-    first = archive(db, JANUARY, tmp_path)
+    first = archive(db, part_of(JANUARY), tmp_path)
     assert next(first).name == "frozen"
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(lambda: archived(db, tmp_path, say=said.append))

@@ -10,10 +10,10 @@ from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.database import Database
 from dpm_assets.definitions import defs
 from dpm_assets.months import RANGE_END, RANGE_START, range_tags
-from dpm_assets.partitions.cold.ages import months_to_archive
+from dpm_assets.partitions.cold.ages import parts_to_archive
 from dpm_assets.partitions.cold.assets import monthly_archive
 from dpm_assets.settings import settings
-from tests.cold import FEBRUARY, JANUARY, archived, file_under, shown, state, trades_read
+from tests.cold import FEBRUARY, JANUARY, archived, file_under, part_of, shown, state, trades_read
 from tests.command_line import dpm
 from tests.interleaving import Connection
 
@@ -90,9 +90,9 @@ def test_the_schedule_asks_for_old_months_and_those_left_halfway(
     assert isinstance(asked, list)
     assert [request.tags[RANGE_START] for request in asked] == ["2024-01-01", "2024-02-01", newest.isoformat()]
     assert all(request.tags[RANGE_START] == request.tags[RANGE_END] for request in asked)
-    refreshed.execute("select begin_archive('2024-01-01')")
+    refreshed.execute("select begin_archive('raw_trades_closed', '2024-01-01')")
     refreshed.execute("alter table raw_trades_closed detach partition raw_trades_closed_2024_01")
-    assert months_to_archive(connected, 3)[0] == JANUARY, "or nobody would end what a killed run began"
+    assert parts_to_archive(connected, 3)[0] == part_of(JANUARY), "or nobody would end what a killed run began"
     monkeypatch.delenv("DPM_COLD_AFTER_MONTHS")
     settings.cache_clear()
     asked = monthly_archive(dg.build_schedule_context())

@@ -17,7 +17,7 @@ from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.partitions.cold.reading import read_trades
 from dpm_assets.refresh.verify import verify
 from dpm_assets.settings import settings
-from tests.cold import JANUARY, archived, restored, state, trades_read
+from tests.cold import JANUARY, archived, part_of, restored, state, trades_read
 from tests.interleaving import session
 from tests.trade_rows import many, trade, value, write
 
@@ -122,7 +122,7 @@ def test_a_load_whose_old_copies_cannot_be_looked_for_stays_where_it_is(cold: Da
 
 def test_a_load_into_a_month_that_is_being_archived_is_offered_again_later(cold: Database, tmp_path: Path) -> None:
     restored(cold)
-    steps = archive(cold, JANUARY, tmp_path / "cold")
+    steps = archive(cold, part_of(JANUARY), tmp_path / "cold")
     assert next(steps).name == "frozen"
     for name, path in {
         "merged": write(tmp_path / "late.csv", trade("late", "2024-01-09")),

@@ -87,7 +87,7 @@ def test_the_files_are_what_other_engines_read(refreshed: Connection, db: Databa
             e for n in range(file.metadata.num_columns) for e in file.metadata.row_group(0).column(n).encodings
         }
     assert "BYTE_STREAM_SPLIT" not in encodings, "Spark and Trino cannot read it for integers"
-    table = pq.read_table(tmp_path, columns=["year", "month", "trade_id"])
+    table = pq.read_table(tmp_path / "raw_trades_closed", columns=["year", "month", "trade_id"])
     assert set(zip(table["year"].to_pylist(), table["month"].to_pylist(), strict=True)) == {(2024, 1)}
     assert table.num_rows == 0 + value(db, "select rows from cold_files")
 

@@ -23,6 +23,7 @@ from tests.cold import (
     LEAF,
     archived,
     file_under,
+    part_of,
     restored,
     state,
     table_rows,
@@ -154,7 +155,7 @@ def test_a_flipped_bit_is_found_before_anything_is_dropped(
     bucket.spoils = True
     with pytest.raises(DpmError, match=r"is damaged: it is not the file that was written. Nothing was dropped"):
         archived(db, "bucket://cold")
-    assert state(db) == "hot" and value(db, "select month_attachment('2024-01-01')") == "yes"
+    assert state(db) == "hot" and value(db, "select attachment_of('raw_trades_closed', '2024-01-01')") == "yes"
     assert trades_read(db) == trades
 
 
@@ -168,7 +169,7 @@ def test_a_flipped_bit_is_found_at_restore(refreshed: Connection, db: Database, 
     file_under(tmp_path).write_bytes(bad)
     with pytest.raises(DpmError, match=r"is damaged.* Put the file back from a copy of yours"):
         restored(db)
-    assert state(db) == "cold" and value(db, "select month_attachment('2024-01-01')") is None
+    assert state(db) == "cold" and value(db, "select attachment_of('raw_trades_closed', '2024-01-01')") is None
     file_under(tmp_path).write_bytes(good)
     assert restored(db)[-1] == "hot" and table_rows(db) == before
 
@@ -201,7 +202,7 @@ def test_a_table_in_the_way_of_a_restore_is_named(refreshed: Connection, db: Dat
         restored(db)
     assert state(db) == "cold"
     refreshed.execute(f"drop table {LEAF}")
-    assert [step.name for step in restore(db, JANUARY)][-1] == "hot"
+    assert [step.name for step in restore(db, part_of(JANUARY))][-1] == "hot"
 
 
 def test_files_are_flushed_before_they_take_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Taking a batch back: its rows go, and what it corrected, moved or removed returns exactly as it was.
 
 Refused, with the reason, where that would not give the table as it was before the batch: a later batch built on its
-rows, somebody else changed or deleted them, or a month that it touched is archived.
+rows, somebody else changed or deleted them, or a month or year that it touched is archived.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ from dpm_assets.calendar import add_months
 from dpm_assets.database import SCHEMA, Database
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.feeds import Feed, feed_named
+from dpm_assets.loads.late import away
 from dpm_assets.loads.ledger import lock_feed
 from dpm_assets.loads.undo_conflicts import UndoRefused, check_later_batches, check_rows
+from dpm_assets.partitions.cold.tables import TABLES
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def undo_load(db: Database, batch_id: int, *, dry_run: bool = False) -> Undone:
 def _undo(conn: psycopg.Connection[Any], batch: Batch, dry_run: bool) -> Undone:
     """Inside the transaction, under the feed's lock; the batch's row in the ledger is locked too."""
     _check_ledger(batch)
-    _check_months(conn, batch)
+    _check_archive(conn, batch)
     check_later_batches(conn, batch.batch_id, batch.feed)
     allowed = _transactions(conn, batch)
     gone = _delete_rows(conn, batch, allowed)
@@ -131,19 +133,17 @@ def _check_ledger(batch: Batch) -> None:
         )
 
 
-def _check_months(conn: psycopg.Connection[Any], batch: Batch) -> None:
-    if not batch.feed.dated_by:
+def _check_archive(conn: psycopg.Connection[Any], batch: Batch) -> None:
+    table = TABLES.get(batch.feed.table)
+    if not table:
         return
-    row = conn.execute(
-        "select to_char(month, 'YYYY-MM'), state from prop_trading_model.month_state"
-        " where month = any(%s::date[]) and state <> 'hot' order by month limit 1",
-        [batch.months],
-    ).fetchone()
-    if row:
-        raise UndoRefused(
-            f"Batch {batch.batch_id} stays: it touched {row[0]}, and that month is {row[1]}. "
-            "Restore the month, then undo the batch."
-        )
+    touched = {table.part(month) for month in batch.months}
+    for start, state in away(conn, table).items():
+        if (part := table.part(start)) in touched:
+            raise UndoRefused(
+                f"Batch {batch.batch_id} stays: it touched {part}, and that {table.every} is {state}. "
+                f"Restore the {table.every}, then undo the batch."
+            )
 
 
 def _transactions(conn: psycopg.Connection[Any], batch: Batch) -> list[int]:

@@ -86,8 +86,7 @@ class Writing:
         self.entry.source.check_unchanged()
         if self.options.limit.exceeded(self.rejects.count, self.rows_read):
             return self._refuse()
-        if self.feed.dated_by:
-            require_hot(self.conn, stage.staged.days)
+        require_hot(self.conn, self.feed, stage.staged.days)
         ensure_leaves(self.conn, self.feed, stage.staged.days)
         for attempt in range(_ATTEMPTS):
             try:

@@ -1,10 +1,14 @@
 """The assets `trade_partitions` (monthly) and `metrics_partitions` (yearly)."""
 
+from collections.abc import Sequence
+from datetime import date
+
 import dagster as dg
 
 from dpm_assets.calendar import today
 from dpm_assets.months import MONTHS_AHEAD, YEARS, key_of, months_of
-from dpm_assets.partitions.cold.states import cold_months
+from dpm_assets.partitions.cold.states import cold_parts
+from dpm_assets.partitions.cold.tables import METRICS, TRADES, ColdTable
 from dpm_assets.partitions.create import ensure_months, ensure_years
 from dpm_assets.partitions.sizes import Partition, partitions
 from dpm_assets.warehouse import Warehouse
@@ -31,10 +35,7 @@ RETRIES = dg.RetryPolicy(max_retries=4, delay=30, backoff=dg.Backoff.EXPONENTIAL
 )
 def trade_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     months = months_of(context)
-    with warehouse.db.connection() as conn:
-        archived = {cold.month for cold in cold_months(conn) if cold.state != "hot"} & set(months)
-    if archived:
-        context.log.info("left in the archive: %s", ", ".join(f"{month:%Y-%m}" for month in sorted(archived)))
+    archived = _archived(context, warehouse, TRADES, months)
     made = ensure_months(warehouse.db, [month for month in months if month not in archived])
     there = partitions(warehouse.db, "raw_trades_closed")
     for leaf in there:
@@ -56,12 +57,24 @@ def trade_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
 )
 def metrics_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     years = [int(key) for key in context.partition_keys]
-    made = ensure_years(warehouse.db, years)
+    archived = _archived(context, warehouse, METRICS, [date(year, 1, 1) for year in years])
+    made = ensure_years(warehouse.db, [year for year in years if date(year, 1, 1) not in archived])
     there = partitions(warehouse.db, "raw_metrics_daily")
     for leaf in there:
         if leaf.lower.year in years:
             context.add_asset_metadata(_metadata(leaf, leaf.lower.year in made), partition_key=str(leaf.lower.year))
     return dg.MaterializeResult(metadata={"made": len(made), "partitions": len(there)})
+
+
+def _archived(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, table: ColdTable, starts: Sequence[date]
+) -> set[date]:
+    """Those of the months (years) that are in the archive, or on the way: nobody makes a partition for them."""
+    with warehouse.db.connection() as conn:
+        found = [c.part for c in cold_parts(conn, table) if c.state != "hot" and c.lower in starts]
+    if found:
+        context.log.info("left in the archive: %s", ", ".join(map(str, found)))
+    return {part.first_day for part in found}
 
 
 def _metadata(leaf: Partition, made: bool) -> dict[str, object]:

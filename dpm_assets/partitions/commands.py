@@ -11,7 +11,7 @@ from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.commands import archive, restore
-from dpm_assets.partitions.cold.states import ColdMonth, cold_months
+from dpm_assets.partitions.cold.states import ColdPart, cold_parts
 from dpm_assets.partitions.create import Step, ensure_months, plan_months, plan_rollover, roll_over
 from dpm_assets.partitions.sizes import Partition, partitioned_tables, partitions
 from dpm_assets.server.connect import warehouse_url
@@ -70,8 +70,8 @@ def show(
         for name in [table] if table else known:
             console.print(_table(name, partitions(db, name, exact), exact))
         with db.connection() as conn:
-            files = cold_months(conn)
-    if files and table in (None, "raw_trades_closed"):
+            files = [cold for cold in cold_parts(conn) if table in (None, cold.parent_table)]
+    if files:
         console.print(_archive(files))
 
 
@@ -99,10 +99,11 @@ def _table(name: str, there: Sequence[Partition], exact: bool) -> Table:
     return shown
 
 
-def _archive(files: Sequence[ColdMonth]) -> Table:
+def _archive(files: Sequence[ColdPart]) -> Table:
     """What is in the archive, on its way, or left over."""
     shown = Table(
-        "month",
+        "table",
+        "partition",
         "state",
         *(Column(heading, justify="right") for heading in ("rows", "MB", "% of the partition")),
         "file",
@@ -111,7 +112,8 @@ def _archive(files: Sequence[ColdMonth]) -> Table:
     for cold in files:
         share = f"{100 * (cold.bytes or 0) / cold.partition_bytes:.1f}" if cold.partition_bytes else ""
         shown.add_row(
-            f"{cold.month:%Y-%m}",
+            cold.parent_table,
+            str(cold.part),
             cold.state,
             _count(cold.rows),
             f"{(cold.bytes or 0) / 1e6:,.1f}",

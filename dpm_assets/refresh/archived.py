@@ -7,8 +7,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from dpm_assets.database import SCHEMA
-
 TRADES = "prop_trading_model.raw_trades_closed"
 ALL_TRADES = "pg_temp.all_trades"
 """Hot trades, and those that were taken from the archive; in the place of TRADES in an oracle."""
@@ -19,23 +17,26 @@ def take_archived(conn: psycopg.Connection[Any], months: Sequence[date] | None) 
 
     Returns what was taken, by month, with the file's hash. Raises DpmError when a file is missing or damaged.
     """
-    from dpm_assets.partitions.cold.states import cold_months  # a comparison of hot months needs no reader of files
+    from dpm_assets.partitions.cold.states import cold_parts  # a comparison of hot months needs no reader of files
+    from dpm_assets.partitions.cold.tables import TRADES as COLD
 
-    cold = [found for found in cold_months(conn) if found.in_file and (months is None or found.month in months)]
+    cold = [found for found in cold_parts(conn, COLD) if found.in_file and (months is None or found.lower in months)]
     conn.execute(f"create temporary table archived_trades (like {TRADES})".encode())
     for found in cold:
         _take(conn, found)
     conn.execute("analyze pg_temp.archived_trades")
     conn.execute(f"create temporary view all_trades as table {TRADES} union all table pg_temp.archived_trades".encode())
-    return {found.month: found.file_sha256 or "" for found in cold}
+    return {found.lower: found.file_sha256 or "" for found in cold}
 
 
 def still_archived(conn: psycopg.Connection[Any], taken: dict[date, str]) -> bool:
     """Whether, in the snapshot of `conn`'s transaction, these months are in these files."""
     rows = conn.execute(
-        sql.SQL("select month, file_sha256 from {} join {} using (month) where state in ('cold', 'restoring')").format(
-            sql.Identifier(SCHEMA, "month_state"), sql.Identifier(SCHEMA, "cold_files")
-        )
+        """
+        select lower, file_sha256
+        from prop_trading_model.partition_state join prop_trading_model.cold_files using (parent_table, lower)
+        where parent_table = 'raw_trades_closed' and state in ('cold', 'restoring')
+        """
     ).fetchall()
     return taken.items() <= dict(rows).items()
 

@@ -73,7 +73,7 @@ def _holds_trades(db: Database) -> bool:
     with db.connection() as conn:
         row = conn.execute(
             "select exists (select from prop_trading_model.raw_trades_closed)"
-            " or exists (select from prop_trading_model.cold_files)"
+            " or exists (select from prop_trading_model.cold_files where parent_table = 'raw_trades_closed')"
         ).fetchone()
     return bool(row and row[0])
 

@@ -1,6 +1,6 @@
 -- analyze_partitions(): brings the statistics of every leaf that was written since its last ANALYZE up to date (with collect),
 -- and shows size, use and state of each: rows as estimated (with exact: counted, which reads everything), bytes, dead rows, when
--- it was last looked after. A month in the archive is a row too: it has no leaf, so no bytes here.
+-- it was last looked after. A month (year) in the archive is a row too: it has no leaf, so no bytes here.
 -- Invariant: a leaf that somebody else has locked is shown all the same, and its statistics left for the next time.
 
 -- What ANALYZE has to look at: leaves that were written since, and tables whose leaves were. The tables have statistics of their
@@ -70,7 +70,7 @@ begin
         )
         select
             l.leaf_name, l.parent_table, l.lower, l.upper,
-            case when l.detach_pending then 'detach pending' else coalesce(m.state, 'hot') end,
+            case when l.detach_pending then 'detach pending' else coalesce(a.state, 'hot') end,
             greatest(c.reltuples, 0)::bigint, pg_relation_size(c.oid), pg_indexes_size(c.oid),
             coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0), s.n_dead_tup,
             greatest(s.last_vacuum, s.last_autovacuum), greatest(s.last_analyze, s.last_autoanalyze),
@@ -78,20 +78,24 @@ begin
             case when l.parent_table = 'raw_trades_closed' then (
                 select coalesce(sum(p.keys), 0)::bigint from pending as p where p.month >= l.lower and p.month < l.upper
             ) end,
-            s.seq_scan, (counts ->> l.leaf_name)::bigint, m.location
+            s.seq_scan, (counts ->> l.leaf_name)::bigint, a.location
         from prop_trading_model.partition_leaves() as l
         join pg_class as c on c.oid = l.leaf
         join pg_stat_all_tables as s on s.relid = c.oid
-        left join prop_trading_model.month_state as m on m.month = l.lower and l.parent_table = 'raw_trades_closed'
+        left join prop_trading_model.partition_state as a on a.lower = l.lower and a.parent_table = l.parent_table
         union all
         select
-            prop_trading_model.leaf_name('prop_trading_model.raw_trades_closed', m.month), 'raw_trades_closed', m.month,
-            (m.month + interval '1 month')::date, m.state, null, 0, 0, 0, null, null, null, null,
-            (select p.keys from pending as p where p.month = m.month), null, null, m.location
-        from prop_trading_model.month_state as m
-        where m.state <> 'hot' and not exists (
+            part.leaf_name::text, part.parent_table::text, part.first_day, part.next_day, a.state, null, 0, 0, 0, null, null,
+            null, null,
+            case when part.holds = 'trades' then (select p.keys from pending as p where p.month = a.lower) end,
+            null, null, a.location
+        from prop_trading_model.partitioned_tables() as t
+        join pg_class as c on c.oid = t.parent
+        join prop_trading_model.partition_state as a on a.parent_table = c.relname and a.state <> 'hot'
+        cross join lateral prop_trading_model.part_of(t.parent, a.lower) as part
+        where not exists (
             select from prop_trading_model.partition_leaves() as l
-            where l.parent_table = 'raw_trades_closed' and l.lower <= m.month and l.upper > m.month
+            where l.parent = t.parent and l.lower <= a.lower and l.upper > a.lower
         )
         order by 2, 3;
 end

@@ -1,28 +1,29 @@
--- A month that is loaded whole before it is a partition: bare, without indexes and triggers, then indexed and attached, all in
--- the transaction of the load (or of the restore of an archived month).
+-- A month (or year) that is loaded whole before it is a partition: bare, without indexes and triggers, then indexed and attached,
+-- all in the transaction of the load (or of the restore from the archive).
 -- Invariant: until the load commits nobody sees the table; a load that is killed leaves none. Readers and writers of other
--- months never wait: the parent is locked in SHARE UPDATE EXCLUSIVE, from the attachment to the end of the load.
+-- partitions never wait: the parent is locked in SHARE UPDATE EXCLUSIVE, from the attachment to the end of the load.
 
--- Makes the bare table of a month; returns its name.
-create or replace function prop_trading_model.make_bare_table(bare name, first_day date) returns name
+-- Makes the bare table of the month (year) of a day; returns its name.
+create or replace function prop_trading_model.make_bare_table(parent regclass, bare name, wanted date) returns name
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    part record := prop_trading_model.part_of(parent, wanted);
     granting text;
 begin
     -- The check proves to ATTACH that it need not read the rows again.
     execute format(
-        'create table prop_trading_model.%1$I ('
-        ' like prop_trading_model.raw_trades_closed including defaults including constraints including storage,'
-        ' constraint within_bounds check (trade_date >= %2$L and trade_date < %3$L))%4$s',
-        bare, first_day, (first_day + interval '1 month')::date,
-        prop_trading_model.leaf_storage('prop_trading_model.raw_trades_closed')
+        'create table prop_trading_model.%1$I (like %2$s including defaults including constraints including storage,'
+        ' constraint within_bounds check (%3$I >= %4$L and %3$I < %5$L))%6$s',
+        bare, parent, (
+            select k.attname from pg_partitioned_table as p
+            join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
+            where p.partrelid = parent
+        ), part.first_day, part.next_day, prop_trading_model.leaf_storage(parent)
     );
     for granting in
-        select statement from prop_trading_model.plan_privileges(
-            'prop_trading_model.raw_trades_closed', format('prop_trading_model.%I', bare)
-        )
+        select statement from prop_trading_model.plan_privileges(parent, format('prop_trading_model.%I', bare))
     loop
         execute granting;
     end loop;
@@ -30,43 +31,74 @@ begin
 end
 $$;
 
--- Indexes that table, gives it the name of the month's leaf and attaches it as such. False when somebody else has made the
--- leaf, or a table of its name, in the meantime. Raises unique_violation when a key is in it twice. The refresh is told
+-- Gives a bare table the keys of its table to be, under names of its own: the long work, done before any lock is taken.
+create or replace function prop_trading_model.index_bare_table(parent regclass, bare name) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    key record;
+begin
+    for key in select c.conname, pg_get_constraintdef(c.oid) as definition from pg_constraint as c
+        where c.conrelid = parent and c.contype in ('p', 'u')
+    loop
+        execute format('alter table prop_trading_model.%I add constraint %I %s',
+            bare, prop_trading_model.key_of_leaf(parent, bare, key.conname), key.definition);
+    end loop;
+end
+$$;
+
+-- What a key of the table is called on a leaf.
+create or replace function prop_trading_model.key_of_leaf(parent regclass, leaf_name name, conname name) returns name
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select leaf_name || replace(conname, c.relname, '') from pg_class as c where c.oid = parent
+$$;
+
+-- Indexes that table, gives it the name of the leaf and attaches it as such. False when somebody else has made the leaf, or
+-- a table of its name, in the meantime. Raises unique_violation when a key is in it twice. The refresh is told
 -- that the leaf is known; whether its month has to be marked is the caller's to say.
-create or replace function prop_trading_model.attach_bare_table(bare name, first_day date) returns boolean
+create or replace function prop_trading_model.attach_bare_table(parent regclass, bare name, wanted date) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
 as $$
 declare
-    next_month date := first_day + interval '1 month';
-    final_name name := 'raw_trades_closed_' || to_char(first_day, 'YYYY_MM');
+    part record := prop_trading_model.part_of(parent, wanted);
+    statement text;
 begin
-    execute format('alter table prop_trading_model.%I add primary key (account_id, trade_date, trade_id)', bare);
+    perform prop_trading_model.index_bare_table(parent, bare);
     -- Without a limit: whoever makes leaves at this moment is soon done.
     set local lock_timeout = 0;
     perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.create_leaf', 0));
     set local lock_timeout = '500ms';
-    if prop_trading_model.has_leaf('prop_trading_model.raw_trades_closed', first_day, next_month)
-        or to_regclass(format('prop_trading_model.%I', final_name)) is not null
+    if prop_trading_model.has_leaf(parent, part.first_day, part.next_day)
+        or to_regclass(format('prop_trading_model.%I', part.leaf_name)) is not null
     then
         return false;
     end if;
-    execute format('alter table prop_trading_model.%I rename to %I', bare, final_name);
-    execute format(
-        'alter table prop_trading_model.%I rename constraint %I to %I', final_name, bare || '_pkey', final_name || '_pkey'
-    );
-    execute format(
-        'create index on prop_trading_model.%I using brin (trade_date, close_time, id) with (autosummarize = on)', final_name
-    );
-    perform prop_trading_model.dress_leaf(
-        'prop_trading_model.raw_trades_closed', format('prop_trading_model.%I', final_name)::regclass
-    );
+    execute format('alter table prop_trading_model.%I rename to %I', bare, part.leaf_name);
+    for statement in
+        select format('alter table prop_trading_model.%I rename constraint %I to %I', part.leaf_name,
+            prop_trading_model.key_of_leaf(parent, bare, c.conname),
+            prop_trading_model.key_of_leaf(parent, part.leaf_name, c.conname))
+        from pg_constraint as c where c.conrelid = parent and c.contype in ('p', 'u')
+        union all
+        -- The others; what is left unnamed PostgreSQL names as on any leaf.
+        select regexp_replace(pg_get_indexdef(x.indexrelid), '^(CREATE.* INDEX) .* ON ONLY .* USING ',
+            format('\1 on prop_trading_model.%I using ', part.leaf_name))
+        from pg_index as x
+        where x.indrelid = parent and not exists (select from pg_constraint as c where c.conindid = x.indexrelid)
+    loop
+        execute statement;
+    end loop;
+    perform prop_trading_model.dress_leaf(parent, format('prop_trading_model.%I', part.leaf_name)::regclass);
     for attempt in 1 .. 20 loop
         begin
             execute format(
-                'alter table prop_trading_model.raw_trades_closed attach partition prop_trading_model.%I'
-                ' for values from (%L) to (%L)', final_name, first_day, next_month
+                'alter table %s attach partition prop_trading_model.%I for values from (%L) to (%L)',
+                parent, part.leaf_name, part.first_day, part.next_day
             );
             exit;
         exception when lock_not_available then
@@ -76,9 +108,9 @@ begin
             perform pg_sleep(0.05 * attempt * (0.5 + random()));
         end;
     end loop;
-    execute format('alter table prop_trading_model.%I drop constraint within_bounds', final_name);
+    execute format('alter table prop_trading_model.%I drop constraint within_bounds', part.leaf_name);
     insert into prop_trading_model.known_leaves
-    select leaves.* from prop_trading_model.trade_leaves() as leaves where leaves.leaf_name = final_name;
+    select leaves.* from prop_trading_model.trade_leaves() as leaves where leaves.leaf_name = part.leaf_name;
     return true;
 end
 $$;
@@ -90,13 +122,14 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(month);
+    trades constant regclass := 'prop_trading_model.raw_trades_closed';
+    part record := prop_trading_model.part_of(trades, month);
 begin
-    perform prop_trading_model.require_hot(month);
-    if prop_trading_model.has_leaf('prop_trading_model.raw_trades_closed', of_month.first_day, of_month.next_month) then
+    perform prop_trading_model.require_hot(trades, month);
+    if prop_trading_model.has_leaf(trades, part.first_day, part.next_day) then
         return null;
     end if;
-    return prop_trading_model.make_bare_table(format('%s_batch_%s', of_month.leaf_name, batch_id), of_month.first_day);
+    return prop_trading_model.make_bare_table(trades, format('%s_batch_%s', part.leaf_name, batch_id), part.first_day);
 end
 $$;
 
@@ -106,12 +139,13 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(month);
+    trades constant regclass := 'prop_trading_model.raw_trades_closed';
+    part record := prop_trading_model.part_of(trades, month);
 begin
-    if not prop_trading_model.attach_bare_table(format('%s_batch_%s', of_month.leaf_name, batch_id), of_month.first_day) then
+    if not prop_trading_model.attach_bare_table(trades, format('%s_batch_%s', part.leaf_name, batch_id), part.first_day) then
         return false;
     end if;
-    perform prop_trading_model.mark_months(of_month.first_day, of_month.next_month, 'loaded whole');
+    perform prop_trading_model.mark_months(part.first_day, part.next_day, 'loaded whole');
     return true;
 end
 $$;

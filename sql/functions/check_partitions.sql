@@ -63,10 +63,7 @@ as $$
     cross join lateral (
         select array_agg(start::date order by start) as starts
         from generate_series(l.upper_before::timestamp, l.lower - l.every, l.every) as start
-        where l.every = interval '1 year'  -- only months can be in the archive
-            or not exists (
-                select from prop_trading_model.month_state as m where m.month = start and m.state <> 'hot'
-            )
+        where start::date not in (select prop_trading_model.archived_starts(l.parent))
     ) as missing
     where l.parent_table like 'raw\_%'  -- the refresh makes a rollup's when it needs one
         and l.upper_before < l.lower and l.upper_before > l.lower - interval '2 years'
@@ -127,17 +124,16 @@ as $$
     cross join lateral (
         select to_date(substr(c.relname, length(p.relname) + 2), t.suffix) as day
     ) as begins
-    where not exists (
-        select from prop_trading_model.month_state as m where m.month = begins.day and m.state <> 'hot'
-    )
+    where begins.day not in (select prop_trading_model.archived_starts(t.parent))
     union all
     select 'overlap', 'error', l.parent_table, l.leaf_name,
-        format('the month %s is in the archive and has a partition too', to_char(m.month, 'YYYY-MM')),
-        'restore the month or drop the partition, after comparing them', true
-    from prop_trading_model.month_state as m
+        format('the %s %s is in the archive and has a partition too', p.unit, p.called),
+        format('restore the %s or drop the partition, after comparing them', p.unit), true
+    from prop_trading_model.partition_state as s
     join prop_trading_model.partition_leaves() as l
-        on l.parent_table = 'raw_trades_closed' and l.lower <= m.month and l.upper > m.month and not l.detach_pending
-    where m.state = 'cold'
+        on l.parent_table = s.parent_table and l.lower <= s.lower and l.upper > s.lower and not l.detach_pending
+    cross join lateral prop_trading_model.part_of(l.parent, s.lower) as p
+    where s.state = 'cold'
 $$;
 
 -- Triggers of the change log that are missing, disabled or call something else; others that a leaf has disabled.

@@ -1,157 +1,201 @@
--- The steps of archiving a month, and of taking an archive back; cold_months.sql says in which order and what holds between them.
+-- The steps of archiving a month or a year, and of taking an archive back; cold_months.sql says in which order and what holds
+-- between them.
 
--- The first step: from here on the trades of the month stay as they are. Returns the name of its table; done before, it
--- changes nothing. Refused while a refresh runs, while the month has changes that no refresh has taken, while somebody has
--- written to it and not committed (after 20 attempts of 500 ms), and for a month that has not ended or has no leaf of its own.
+-- What a month of trades must not be archived with, for its rollups are then all that is left of it in PostgreSQL: a refresh
+-- that is under way, or changes that none has taken (asked once nobody can write any more). Metrics are in no rollup.
+create or replace function prop_trading_model.refuse_refresh(part record) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if part.holds = 'trades' and not pg_try_advisory_xact_lock(hashtextextended('prop_trading_model.refresh', 0)) then
+        raise exception 'a refresh runs, and what it does to % must be whole before the month is archived', part.called
+            using errcode = 'lock_not_available', hint = 'Archive the month when the refresh has ended.';
+    end if;
+end
+$$;
+
+create or replace function prop_trading_model.refuse_pending(part record) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if part.holds = 'trades' and prop_trading_model.pending_of_month(part.first_day) > 0 then
+        raise exception 'the month % has changes that its rollups do not show yet', part.called
+            using errcode = 'object_in_use', hint = 'Run dpm refresh, then archive the month.';
+    end if;
+end
+$$;
+
+-- Locks a leaf against writers until the transaction ends; gives up after 20 attempts of 500 ms.
+create or replace function prop_trading_model.lock_out_writers(part record) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '500ms'
+as $$
+begin
+    for attempt in 1 .. 20 loop
+        begin
+            execute format('lock table only prop_trading_model.%I in share row exclusive mode', part.leaf_name);
+            return;
+        exception when lock_not_available then
+            perform pg_sleep(0.05 * attempt * (0.5 + random()));
+        end;
+    end loop;
+    raise exception 'the % % cannot be archived: somebody writes to prop_trading_model.%', part.unit, part.called, part.leaf_name
+        using errcode = 'lock_not_available', hint = 'See who in pg_locks; archive it when they are done.';
+end
+$$;
+
+-- The first step: from here on the rows stay as they are. Returns the name of their table; done before, it changes nothing.
+-- Refused for what refuse_refresh() and refuse_pending() say, while somebody has written to it and not committed, and for a
+-- month (year) that has not ended or has no leaf of its own.
 -- Locks: SHARE ROW EXCLUSIVE on the leaf, for a moment.
-create or replace function prop_trading_model.begin_archive(wanted date) returns name
+create or replace function prop_trading_model.begin_archive(parent regclass, wanted date) returns name
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    name text := to_char(of_month.first_day, 'YYYY-MM');
-    leaf text := format('prop_trading_model.%I', of_month.leaf_name);
-    found_state text;
+    part record := prop_trading_model.part_of(parent, wanted);
+    leaf text := format('prop_trading_model.%I', part.leaf_name);
+    refusal text;
 begin
-    if not pg_try_advisory_xact_lock(hashtextextended('prop_trading_model.refresh', 0)) then
-        raise exception 'a refresh runs, and what it does to % must be whole before the month is archived', name
-            using errcode = 'lock_not_available', hint = 'Archive the month when the refresh has ended.';
+    perform prop_trading_model.refuse_refresh(part);
+    perform from prop_trading_model.partition_state
+    where parent_table = part.parent_table and lower = part.first_day and state = 'archiving' for update;
+    if found then
+        return part.leaf_name;
     end if;
-    select state into found_state from prop_trading_model.month_state where month = of_month.first_day for update;
-    if found_state = 'archiving' then
-        return of_month.leaf_name;
+    perform prop_trading_model.require_hot(parent, wanted);
+    if part.next_day > prop_trading_model.utc_today() then
+        raise exception 'the % % has not ended: its % are still coming', part.unit, part.called, part.holds
+            using errcode = 'object_not_in_prerequisite_state', hint = format('Archive %ss that lie behind.', part.unit);
     end if;
-    perform prop_trading_model.require_hot(wanted);
-    if of_month.next_month > prop_trading_model.utc_today() then
-        raise exception 'the month % has not ended: its trades are still coming', name
-            using errcode = 'object_not_in_prerequisite_state', hint = 'Archive months that lie behind.';
-    end if;
-    if prop_trading_model.month_attachment(wanted) is distinct from 'yes' or (
-        select (b.lower, b.upper) <> (of_month.first_day, of_month.next_month)
+    if prop_trading_model.attachment_of(parent, wanted) is distinct from 'yes' or (
+        select (b.lower, b.upper) <> (part.first_day, part.next_day)
         from prop_trading_model.leaf_bounds(leaf::regclass) as b
     ) then
-        raise exception 'the month % has no partition %', name, of_month.leaf_name
+        raise exception 'the % % has no partition %', part.unit, part.called, part.leaf_name
             using errcode = 'object_not_in_prerequisite_state', hint = 'See dpm partitions list.';
     end if;
-    for attempt in 1 .. 20 loop
-        begin
-            execute format('lock table only %s in share row exclusive mode', leaf);
-            exit;
-        exception when lock_not_available then
-            if attempt = 20 then
-                raise exception 'the month % cannot be archived: somebody writes to %', name, leaf
-                    using errcode = 'lock_not_available', hint = 'See who in pg_locks; archive it when they are done.';
-            end if;
-            perform pg_sleep(0.05 * attempt * (0.5 + random()));
-        end;
-    end loop;
-    if prop_trading_model.pending_of_month(wanted) > 0 then
-        raise exception 'the month % has changes that its rollups do not show yet', name
-            using errcode = 'object_in_use', hint = 'Run dpm refresh, then archive the month.';
-    end if;
+    perform prop_trading_model.lock_out_writers(part);
+    perform prop_trading_model.refuse_pending(part);
     -- By row: a statement on the parent fires the row triggers of its leaves alone.
+    refusal := format('execute function prop_trading_model.refuse_archived_write(%L, %L)', parent, part.first_day);
     execute format(
-        'create or replace trigger refuse_write before insert or update or delete on %s'
-        ' for each row execute function prop_trading_model.refuse_archived_write(%L)', leaf, of_month.first_day
+        'create or replace trigger refuse_write before insert or update or delete on %s for each row %s', leaf, refusal
     );
-    execute format(
-        'create or replace trigger refuse_truncate before truncate on %s'
-        ' for each statement execute function prop_trading_model.refuse_archived_write(%L)', leaf, of_month.first_day
-    );
+    execute format('create or replace trigger refuse_truncate before truncate on %s for each statement %s', leaf, refusal);
     execute format('alter table %1$s enable always trigger refuse_write, enable always trigger refuse_truncate', leaf);
-    insert into prop_trading_model.month_state (month, state) values (of_month.first_day, 'archiving')
-    on conflict (month) do update set state = 'archiving', location = null, changed_at = clock_timestamp();
-    return of_month.leaf_name;
+    insert into prop_trading_model.partition_state (parent_table, lower, state)
+    values (part.parent_table, part.first_day, 'archiving')
+    on conflict (parent_table, lower) do update set state = 'archiving', location = null, changed_at = clock_timestamp();
+    return part.leaf_name;
 end
 $$;
 
 -- The file has been read back and equals the table: it may take its place.
 create or replace function prop_trading_model.note_archived(
-    wanted date, location text, rows bigint, bytes bigint, columns text[], sums jsonb, content_sha256 text, file_sha256 text
+    parent regclass, wanted date, location text, rows bigint, bytes bigint, columns text[], sums jsonb,
+    content_sha256 text, file_sha256 text
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    leaf regclass := format('prop_trading_model.%I', of_month.leaf_name)::regclass;
+    part record := prop_trading_model.part_of(parent, wanted);
+    leaf regclass := format('prop_trading_model.%I', part.leaf_name)::regclass;
 begin
-    update prop_trading_model.month_state set location = note_archived.location, changed_at = clock_timestamp()
-    where month = of_month.first_day and state = 'archiving';
+    update prop_trading_model.partition_state set location = note_archived.location, changed_at = clock_timestamp()
+    where parent_table = part.parent_table and lower = part.first_day and state = 'archiving';
     if not found then
-        raise exception 'the month % is not being archived', to_char(of_month.first_day, 'YYYY-MM')
+        raise exception 'the % % is not being archived', part.unit, part.called
             using errcode = 'object_not_in_prerequisite_state';
     end if;
-    delete from prop_trading_model.cold_files where month = of_month.first_day;
+    delete from prop_trading_model.cold_files where parent_table = part.parent_table and lower = part.first_day;
     insert into prop_trading_model.cold_files (
-        month, location, rows, bytes, partition_bytes, columns, sums, content_sha256, file_sha256
+        parent_table, lower, location, rows, bytes, partition_bytes, columns, sums, content_sha256, file_sha256
     )
     values (
-        of_month.first_day, note_archived.location, note_archived.rows, note_archived.bytes,
+        part.parent_table, part.first_day, note_archived.location, note_archived.rows, note_archived.bytes,
         pg_table_size(leaf) + pg_indexes_size(leaf), note_archived.columns, note_archived.sums,
         note_archived.content_sha256, note_archived.file_sha256
     );
-    delete from prop_trading_model.cold_logins
-    where trade_date >= of_month.first_day and trade_date < of_month.next_month;
-    execute format(
-        'insert into prop_trading_model.cold_logins (account_id, trade_date, login)'
-        ' select distinct on (account_id) account_id, trade_date, login from %s'
-        ' order by account_id, trade_date desc, close_time desc nulls last, id desc, trade_id desc', leaf
-    );
-end
-$$;
-
--- The last step, when the table is detached: it is dropped, and the month is cold.
-create or replace function prop_trading_model.finish_archive(wanted date) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set lock_timeout = '5s'
-as $$
-declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    attached text := prop_trading_model.month_attachment(wanted);
-begin
-    if attached <> 'no' or not exists (
-        select from prop_trading_model.month_state as s join prop_trading_model.cold_files as f using (month)
-        where s.month = of_month.first_day and s.state = 'archiving' and s.location = f.location
-        for update of s
-    ) then
-        raise exception 'the month % cannot be made cold: it is attached, or no verified file stands for it',
-            to_char(of_month.first_day, 'YYYY-MM') using errcode = 'object_not_in_prerequisite_state';
-    end if;
-    delete from prop_trading_model.known_leaves where leaf_name = of_month.leaf_name;
-    execute format('drop table if exists prop_trading_model.%I', of_month.leaf_name);
-    update prop_trading_model.month_state set state = 'cold', changed_at = clock_timestamp()
-    where month = of_month.first_day;
-end
-$$;
-
--- Takes an archive back that has not made the month cold: its table is attached as it was and can be written to. A detach
--- that is pending has to be finished first.
-create or replace function prop_trading_model.abandon_archive(wanted date) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set lock_timeout = '5s'
-as $$
-declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    leaf text := format('prop_trading_model.%I', of_month.leaf_name);
-    left_over name;
-begin
-    perform from prop_trading_model.month_state where month = of_month.first_day and state = 'archiving' for update;
-    if not found then
-        raise exception 'the month % is not being archived', to_char(of_month.first_day, 'YYYY-MM')
-            using errcode = 'object_not_in_prerequisite_state';
-    end if;
-    if prop_trading_model.month_attachment(wanted) = 'no' then
+    if part.holds = 'trades' then
+        perform prop_trading_model.forget_logins(part);
         execute format(
-            'alter table prop_trading_model.raw_trades_closed attach partition %s for values from (%L) to (%L)',
-            leaf, of_month.first_day, of_month.next_month
+            'insert into prop_trading_model.cold_logins (account_id, trade_date, login)'
+            ' select distinct on (account_id) account_id, trade_date, login from %s'
+            ' order by account_id, trade_date desc, close_time desc nulls last, id desc, trade_id desc', leaf
         );
     end if;
-    -- DETACH CONCURRENTLY leaves a check of the month's bounds.
+end
+$$;
+
+-- The logins that stand for a month's trades while it is cold.
+create or replace function prop_trading_model.forget_logins(part record) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if part.holds = 'trades' then
+        delete from prop_trading_model.cold_logins where trade_date >= part.first_day and trade_date < part.next_day;
+    end if;
+end
+$$;
+
+-- The last step, when the table is detached: it is dropped, and the month (year) is cold.
+create or replace function prop_trading_model.finish_archive(parent regclass, wanted date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+    part record := prop_trading_model.part_of(parent, wanted);
+    attached text := prop_trading_model.attachment_of(parent, wanted);
+begin
+    if attached <> 'no' or not exists (
+        select from prop_trading_model.partition_state as s
+        join prop_trading_model.cold_files as f using (parent_table, lower)
+        where s.parent_table = part.parent_table and s.lower = part.first_day and s.state = 'archiving'
+            and s.location = f.location
+        for update of s
+    ) then
+        raise exception 'the % % cannot be made cold: it is attached, or no verified file stands for it',
+            part.unit, part.called using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    delete from prop_trading_model.known_leaves where leaf_name = part.leaf_name;
+    execute format('drop table if exists prop_trading_model.%I', part.leaf_name);
+    update prop_trading_model.partition_state set state = 'cold', changed_at = clock_timestamp()
+    where parent_table = part.parent_table and lower = part.first_day;
+end
+$$;
+
+-- Takes an archive back that has not made the month (year) cold: its table is attached as it was and can be written to. A
+-- detach that is pending has to be finished first.
+create or replace function prop_trading_model.abandon_archive(parent regclass, wanted date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+    part record := prop_trading_model.part_of(parent, wanted);
+    leaf text := format('prop_trading_model.%I', part.leaf_name);
+    left_over name;
+begin
+    perform from prop_trading_model.partition_state
+    where parent_table = part.parent_table and lower = part.first_day and state = 'archiving' for update;
+    if not found then
+        raise exception 'the % % is not being archived', part.unit, part.called
+            using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    if prop_trading_model.attachment_of(parent, wanted) = 'no' then
+        execute format(
+            'alter table %s attach partition %s for values from (%L) to (%L)', parent, leaf, part.first_day, part.next_day
+        );
+    end if;
+    -- DETACH CONCURRENTLY leaves a check of the bounds.
     for left_over in
         select c.conname from pg_constraint as c
         where c.conrelid = leaf::regclass and c.contype = 'c' and c.conparentid = 0 and c.coninhcount = 0
@@ -160,9 +204,8 @@ begin
     end loop;
     execute format('drop trigger if exists refuse_write on %s', leaf);
     execute format('drop trigger if exists refuse_truncate on %s', leaf);
-    delete from prop_trading_model.cold_logins
-    where trade_date >= of_month.first_day and trade_date < of_month.next_month;
-    update prop_trading_model.month_state set state = 'hot', changed_at = clock_timestamp()
-    where month = of_month.first_day;
+    perform prop_trading_model.forget_logins(part);
+    update prop_trading_model.partition_state set state = 'hot', changed_at = clock_timestamp()
+    where parent_table = part.parent_table and lower = part.first_day;
 end
 $$;

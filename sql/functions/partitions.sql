@@ -115,7 +115,7 @@ declare
     suffix text := to_char(first_day, 'YYYY_MM');
     created boolean;
 begin
-    perform prop_trading_model.require_hot(first_day);
+    perform prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', first_day);
     created := prop_trading_model.create_leaf(
         'prop_trading_model.raw_trades_closed', 'raw_trades_closed_' || suffix, first_day, next_month);
     if created then
@@ -146,9 +146,23 @@ begin
 end
 $$;
 
+-- The first days of months (or years, as long as a leaf of this table is) whose rows are in the archive, or on the way: no leaf
+-- is made for them, of the table itself or of a rollup of it.
+create or replace function prop_trading_model.archived_starts(parent regclass) returns setof date
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.lower
+    from prop_trading_model.partitioned_tables() as t
+    join prop_trading_model.partitioned_tables() as archived on archived.every = t.every
+    join pg_class as c on c.oid = archived.parent
+    join prop_trading_model.partition_state as s on s.parent_table = c.relname and s.state <> 'hot'
+    where t.parent = archived_starts.parent
+$$;
+
 -- When the leaves of a table have to begin: the running month (or year), those ahead of it, and those between it and the
 -- newest that had begun before, which nobody made because everybody was dead. A gap of more than two years is a clock that
--- jumped, not a rest, and stays as it is; so do months whose rows are in the archive.
+-- jumped, not a rest, and stays as it is; so do months and years whose rows are in the archive.
 create or replace function prop_trading_model.starts_to_keep(parent regclass, months_ahead integer) returns setof date
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -169,7 +183,7 @@ as $$
             from pg_inherits as i cross join lateral prop_trading_model.leaf_bounds(i.inhrelid) as b
             where i.inhparent = starts_to_keep.parent and isfinite(b.lower)
             union all
-            select month from prop_trading_model.month_state where state <> 'hot'
+            select prop_trading_model.archived_starts(starts_to_keep.parent)
         ) as leaves
         where begins <= reach.running
     )
@@ -178,9 +192,7 @@ as $$
         case when begun.newest >= reach.running - interval '2 years' then begun.newest::timestamp else reach.running end,
         reach.last, step.every
     ) as s (start)
-    where not exists (
-        select from prop_trading_model.month_state as m where m.month = s.start and m.state <> 'hot' and step.unit = 'month'
-    )
+    where s.start::date not in (select prop_trading_model.archived_starts(starts_to_keep.parent))
 $$;
 
 create or replace function prop_trading_model.refuse_months_ahead(months_ahead integer) returns void
@@ -232,7 +244,8 @@ begin
 end
 $$;
 
--- Makes the yearly leaves of raw_metrics_daily for these years where missing; returns the years that it made.
+-- Makes the yearly leaves of raw_metrics_daily for these years where missing; returns the years that it made. Raises DPM01 for
+-- a year in the archive.
 create or replace function prop_trading_model.ensure_metrics_years(years integer[]) returns setof integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -241,6 +254,7 @@ declare
     wanted integer;
 begin
     for wanted in select distinct y from unnest(years) as y order by 1 loop
+        perform prop_trading_model.require_hot('prop_trading_model.raw_metrics_daily', make_date(wanted, 1, 1));
         if prop_trading_model.create_leaf(
             'prop_trading_model.raw_metrics_daily', 'raw_metrics_daily_' || to_char(wanted, 'FM0000'),
             make_date(wanted, 1, 1), make_date(wanted + 1, 1, 1)

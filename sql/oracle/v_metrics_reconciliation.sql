@@ -1,6 +1,11 @@
--- Where metrics and trades disagree, from nothing but raw rows: each figure of each side on a line of its own.
+-- Where metrics and trades disagree, from nothing but raw rows: each figure of each side on a line of its own. Trades of a
+-- year whose metrics are in an archive can be compared with nothing and are left out.
 with metrics as (
     select distinct on (account_id, date) * from prop_trading_model.raw_metrics_daily
+    where extract(year from date) not in (
+        select extract(year from lower) from prop_trading_model.partition_state
+        where parent_table = 'raw_metrics_daily' and state <> 'hot'
+    )
     order by account_id, date, ingestion_timestamp desc nulls last, id desc
 ),
 trades as (
@@ -12,7 +17,12 @@ trades as (
         sum(case when profit > 0 then 1 else 0 end)::numeric as winning_trades,
         sum(case when profit < 0 then 1 else 0 end)::numeric as losing_trades,
         sum(coalesce(lots, 0)) as lots_traded, sum(coalesce(volume_usd, 0)) as volume_traded
-    from prop_trading_model.raw_trades_closed group by 1, 2
+    from prop_trading_model.raw_trades_closed
+    where extract(year from trade_date) not in (
+        select extract(year from lower) from prop_trading_model.partition_state
+        where parent_table = 'raw_metrics_daily' and state <> 'hot'
+    )
+    group by 1, 2
 ),
 said as (
     select account_id, date, figure, value

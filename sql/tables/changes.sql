@@ -47,13 +47,33 @@ create table if not exists prop_trading_model.known_leaves (
     detach_pending boolean not null
 );
 
--- Where a month's raw rows are. A month without a row here is hot.
-create table if not exists prop_trading_model.month_state (
-    month date primary key check (month = date_trunc('month', month)),
+-- Of an earlier version, which knew of months of trades only:
+do $$
+begin
+    if exists (select from pg_class where oid = to_regclass('prop_trading_model.month_state') and relkind = 'r') then
+        alter table prop_trading_model.month_state rename to partition_state;
+        alter table prop_trading_model.partition_state rename column month to lower;
+        alter table prop_trading_model.partition_state
+            add column parent_table text not null default 'raw_trades_closed', drop constraint month_state_pkey;
+        alter table prop_trading_model.partition_state add primary key (parent_table, lower);
+    end if;
+end
+$$;
+
+-- Where the raw rows of a partition are, by its table and its first day. A partition without a row here is hot.
+create table if not exists prop_trading_model.partition_state (
+    parent_table text not null default 'raw_trades_closed',
+    lower date not null check (lower = date_trunc('month', lower)),
     state text not null default 'hot' check (state in ('hot', 'archiving', 'cold', 'restoring')),
     location text,
-    changed_at timestamptz not null default clock_timestamp()
+    changed_at timestamptz not null default clock_timestamp(),
+    primary key (parent_table, lower)
 );
+
+-- Those of the trades: what a refresh has to know. What is written into it is a month of trades.
+create or replace view prop_trading_model.month_state as
+select lower as month, state, location, changed_at
+from prop_trading_model.partition_state where parent_table = 'raw_trades_closed';
 
 -- What each refresh did. run_key ties the months of a backfill to its run, so that a retry skips those that are done.
 create table if not exists prop_trading_model.refresh_log (

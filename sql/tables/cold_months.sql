@@ -1,9 +1,25 @@
--- Months in the archive: the file that holds a month's trades, and the one thing of them that no rollup keeps.
--- Invariant: a row of cold_files is written when the file has been read back and found equal to the month's partition, and
--- goes when the file has been deleted: a file that may be there is always listed.
+-- Months and years in the archive: the file that holds a partition's rows, and the one thing of trades that no rollup keeps.
+-- Invariant: a row of cold_files is written when the file has been read back and found equal to the partition, and goes when
+-- the file has been deleted: a file that may be there is always listed.
+
+-- Of an earlier version, which knew of months of trades only:
+do $$
+begin
+    if exists (
+        select from pg_attribute
+        where attrelid = to_regclass('prop_trading_model.cold_files') and attname = 'month' and not attisdropped
+    ) then
+        alter table prop_trading_model.cold_files rename column month to lower;
+        alter table prop_trading_model.cold_files
+            add column parent_table text not null default 'raw_trades_closed', drop constraint cold_files_pkey;
+        alter table prop_trading_model.cold_files alter column parent_table drop default, add primary key (parent_table, lower);
+    end if;
+end
+$$;
 
 create table if not exists prop_trading_model.cold_files (
-    month date primary key check (month = date_trunc('month', month)),
+    parent_table text not null,
+    lower date not null check (lower = date_trunc('month', lower)),
     location text not null,
     rows bigint not null,
     bytes bigint not null,
@@ -12,10 +28,11 @@ create table if not exists prop_trading_model.cold_files (
     sums jsonb not null,
     content_sha256 text not null check (content_sha256 ~ '^[0-9a-f]{64}$'),
     file_sha256 text not null check (file_sha256 ~ '^[0-9a-f]{64}$'),
-    archived_at timestamptz not null default clock_timestamp()
+    archived_at timestamptz not null default clock_timestamp(),
+    primary key (parent_table, lower)
 );
 
-comment on table prop_trading_model.cold_files is 'the Parquet files of months whose trades are in the archive';
+comment on table prop_trading_model.cold_files is 'the Parquet files of months of trades and years of metrics that are in the archive';
 comment on column prop_trading_model.cold_files.partition_bytes is 'heap and indexes of the partition that the file stands for';
 comment on column prop_trading_model.cold_files.sums is 'the sum of each numeric column, as PostgreSQL had it';
 comment on column prop_trading_model.cold_files.content_sha256 is

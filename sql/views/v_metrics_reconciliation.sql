@@ -3,6 +3,8 @@
 -- are those of this moment: of the rollup, and of the raw rows for what waits in the change log. No trade means 0; a figure
 -- that the metrics leave empty claims nothing and is not compared. only_in says which side alone has the account-day; of
 -- metrics without trades that is told only if they claim something other than 0.
+-- Days of a year whose metrics are in the archive, or on the way, are left out: one of the two sides is not there. Months of
+-- trades that are in the archive are compared like the others, as the rollup keeps them.
 -- A condition on account_id or date reaches the tables under it: both are keys of every grouping here.
 
 create or replace view prop_trading_model.v_metrics_reconciliation as
@@ -91,4 +93,9 @@ cross join lateral (
         case when f.metrics_volume_traded <> f.trades_volume_traded then 'volume_traded' end
     ], null) as differs
 ) as compared
-where f.only_in is not distinct from 'trades' or compared.differs <> '{}';
+where (f.only_in is not distinct from 'trades' or compared.differs <> '{}')
+    and not exists (
+        select from prop_trading_model.partition_state as s
+        where s.parent_table = 'raw_metrics_daily' and s.state <> 'hot'
+            and s.lower = date_trunc('year', f.date::timestamp)::date
+    );

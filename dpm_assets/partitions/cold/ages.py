@@ -1,31 +1,37 @@
-"""Which months are old enough for the archive."""
+"""Which months and years are old enough for the archive."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.database import Database
+from dpm_assets.partitions.cold.tables import TABLES, ColdTable, Part
 
 
-def newest_cold(months: int) -> date:
-    """The newest month that ended at least so many months before the running one began."""
-    return add_months(month_of(today()), -months - 1)
+def cold_before(months: int) -> date:
+    """The first day after whatever ended at least so many months before the running one began."""
+    return add_months(month_of(today()), -months)
 
 
-def months_to_archive(db: Database, months: int) -> list[date]:
-    """The months of that age, oldest first, whose trades are in a partition: hot, or archiving since a run was killed."""
+def parts_to_archive(db: Database, months: int, tables: Sequence[ColdTable] = tuple(TABLES.values())) -> list[Part]:
+    """Months of that age, and years all of whose months are, oldest first: hot, or archiving since a run was killed."""
     with db.connection() as conn:
         rows = conn.execute(
             """
-            select month from (
-                select b.lower as month
+            select t.name, found.lower
+            from unnest(%(tables)s::text[]) as t (name)
+            cross join lateral (
+                select b.lower
                 from pg_inherits as i cross join lateral prop_trading_model.leaf_bounds(i.inhrelid) as b
-                where i.inhparent = 'prop_trading_model.raw_trades_closed'::regclass
-                    and not i.inhdetachpending and b.upper = b.lower + interval '1 month'
+                cross join lateral prop_trading_model.part_of(i.inhparent, b.lower) as p
+                where i.inhparent = format('prop_trading_model.%%I', t.name)::regclass
+                    and isfinite(b.lower) and not i.inhdetachpending and (b.lower, b.upper) = (p.first_day, p.next_day)
                 union
-                select s.month from prop_trading_model.month_state as s where s.state = 'archiving'
-            ) as months
-            where month <= %s order by month
+                select s.lower from prop_trading_model.partition_state as s
+                where s.parent_table = t.name and s.state = 'archiving'
+            ) as found
             """,
-            [newest_cold(months)],
+            {"tables": [table.name for table in tables]},
         ).fetchall()
-    return [row[0] for row in rows]
+    found = [Part(TABLES[name], lower) for name, lower in rows]
+    return sorted(part for part in found if part.next_day <= cold_before(months))

@@ -1,13 +1,12 @@
-"""Archiving a month: its trades into a Parquet file, read back and compared, then the partition detached and dropped.
+"""Archiving a month or year: its rows into a Parquet file, read back and compared, then the partition detached and dropped.
 
-Whatever is killed, and at whichever step: the trades are in the table until the month is cold, nobody can write to them
+Whatever is killed, and at whichever step: the rows are in the table until it is cold, nobody can write to them
 meanwhile, and the same call goes on from there.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
@@ -20,14 +19,15 @@ from psycopg.types.json import Jsonb
 from dpm_assets.database import SCHEMA, Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold import places
-from dpm_assets.partitions.cold.columns import KEY, TRADES, Column, columns_of, listed, schema_of
+from dpm_assets.partitions.cold.columns import Column, columns_of, listed, schema_of
 from dpm_assets.partitions.cold.parquet import ROWS_PER_PIECE, Content, read_back, write_file
 from dpm_assets.partitions.cold.refused import explained
 from dpm_assets.partitions.cold.rows_in import CopyRows
 from dpm_assets.partitions.cold.states import Step, alone, attachment, state_of
+from dpm_assets.partitions.cold.tables import Part
 
 READERS_SECONDS = 60.0
-"""How long a detach waits for transactions that have read the trades before it is left pending for the next run."""
+"""How long a detach waits for transactions that have read the table before it is left pending for the next run."""
 
 
 @dataclass(frozen=True)
@@ -44,58 +44,60 @@ class Written:
 
 def archive(
     db: Database,
-    month: date,
+    part: Part,
     root: str | Path,
     *,
     patience: float = 0.0,
     readers_seconds: float = READERS_SECONDS,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Step]:
-    """Archive one month under `root`, a folder or URL; yields each step when it is done. A month that is cold stays so.
+    """Archive one month or year under `root`, a folder or URL; yields each step when it is done. One that is cold stays so.
 
-    Refused (DpmError) while the month has pending changes, for a month that has not ended, while somebody writes to it, or,
-    after `patience` seconds, while a refresh runs. When the file cannot be written or is found damaged, the month is hot
-    again and nothing has changed. When transactions that have read the trades do not end within `readers_seconds`, the
-    month stays archiving, readable by read_trades, and the next call ends it. `say` is told when another archive or restore
-    has to be waited for.
+    Refused (DpmError) for one that has not ended, while somebody writes to it, and for trades while the month has pending
+    changes or, after `patience` seconds, while a refresh runs. When the file cannot be written or is found damaged, it is hot
+    again and nothing has changed. When transactions that have read the table do not end within `readers_seconds`, it
+    stays archiving, readable by read_trades or read_metrics, and the next call ends it. `say` is told when another archive
+    or restore has to be waited for.
     """
-    name = f"{month:%Y-%m}"
     with alone(db, say) as conn:
-        found = state_of(conn, month)
+        found = state_of(conn, part)
         if found and found.in_file:
             if found.state == "restoring":
-                raise DpmError(f"{name} is being restored. dpm partitions restore {name} ends that; archive it then.")
-            yield Step("cold", f"{name} is cold already: {found.location}")
+                raise DpmError(f"{part} is being restored. dpm partitions restore {part} ends that; archive it then.")
+            yield Step("cold", f"{part} is cold already: {found.location}")
             return
-        with explained(name):
-            leaf = _begin(conn, month, patience)
-        yield Step("frozen", f"{name}: nobody can write to it any more")
+        with explained(part):
+            leaf = _begin(conn, part, patience)
+        yield Step("frozen", f"{part}: nobody can write to it any more")
         try:
-            with explained(name):
+            with explained(part):
                 columns = columns_of(conn, leaf)
-                written = _write(conn, leaf, columns, places.file_of(root, month))
-                yield Step("written", f"{name}: {written.rows:,} trades, {written.bytes:,} bytes in {written.location}")
+                written = _write(conn, part, columns, places.file_of(root, part))
+                yield Step(
+                    "written",
+                    f"{part}: {written.rows:,} {part.table.rows}, {written.bytes:,} bytes in {written.location}",
+                )
                 check_file(written, columns)
-                yield Step("verified", f"{name}: the file was read back and holds the same rows, count, sums and hash")
-                _note(conn, month, columns, written)
+                yield Step("verified", f"{part}: the file was read back and holds the same rows, count, sums and hash")
+                _note(conn, part, columns, written)
         except BaseException:
-            # A server that is gone keeps the month as it is, for the next run; a bucket that is gone, its file.
+            # A server that is gone keeps everything as it is, for the next run; a bucket that is gone, its file.
             with suppress(psycopg.Error, DpmError):
-                abandon(conn, month, places.file_of(root, month))
+                abandon(conn, part, places.file_of(root, part))
             raise
-        yield Step("recorded", f"{name}: the file may take the partition's place")
-        with explained(name):
-            _detach(conn, month, leaf, readers_seconds)
-            yield Step("detached", f"{name}: the partition is detached")
-            conn.execute("select prop_trading_model.finish_archive(%s)", [month])
-        yield Step("cold", f"{name}: cold, the partition is dropped")
+        yield Step("recorded", f"{part}: the file may take the partition's place")
+        with explained(part):
+            _detach(conn, part, readers_seconds)
+            yield Step("detached", f"{part}: the partition is detached")
+            conn.execute("select prop_trading_model.finish_archive(%s::regclass, %s)", part.arguments)
+        yield Step("cold", f"{part}: cold, the partition is dropped")
 
 
-def _begin(conn: psycopg.Connection[Any], month: date, patience: float) -> str:
+def _begin(conn: psycopg.Connection[Any], part: Part, patience: float) -> str:
     give_up = monotonic() + patience
     while True:
         try:
-            row = conn.execute("select prop_trading_model.begin_archive(%s)", [month]).fetchone()
+            row = conn.execute("select prop_trading_model.begin_archive(%s::regclass, %s)", part.arguments).fetchone()
             assert row is not None
             return str(row[0])
         except (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse):
@@ -104,18 +106,18 @@ def _begin(conn: psycopg.Connection[Any], month: date, patience: float) -> str:
             sleep(1)
 
 
-def _write(conn: psycopg.Connection[Any], leaf: str, columns: tuple[Column, ...], location: str) -> Written:
+def _write(conn: psycopg.Connection[Any], part: Part, columns: tuple[Column, ...], location: str) -> Written:
     """The table's rows, in the order of its key, and what PostgreSQL counts and sums of them itself."""
-    table = sql.Identifier(SCHEMA, leaf)
+    table = sql.Identifier(SCHEMA, part.leaf)
     names = tuple(column.name for column in columns)
     rows = CopyRows(
         conn,
-        sql.SQL("select {} from only {} order by {}").format(listed(names), table, listed(KEY)),
+        sql.SQL("select {} from only {} order by {}").format(listed(names), table, listed(part.table.key)),
         schema_of(columns),
         ROWS_PER_PIECE,
     )
     with places.written_to(location) as path:
-        write_file(path, columns, rows)
+        write_file(path, part.table, columns, rows)
         file_sha256, size = places.sha256_of(path), path.stat().st_size
     decimals = [column.name for column in columns if column.is_decimal]
     totals = conn.execute(
@@ -134,7 +136,7 @@ def check_file(written: Written, columns: tuple[Column, ...]) -> None:
         if places.sha256_of(path) != written.file_sha256:
             raise DpmError(
                 f"{written.location} is damaged: it is not the file that was written. Nothing was dropped. "
-                "Look after that disk or bucket, then archive the month again."
+                "Look after that disk or bucket, then archive it again."
             )
         content = Content()
         for _ in read_back(path, content):
@@ -142,12 +144,12 @@ def check_file(written: Written, columns: tuple[Column, ...]) -> None:
     content.check(written.location, written.rows, written.sums, written.content_sha256)
 
 
-def _note(conn: psycopg.Connection[Any], month: date, columns: tuple[Column, ...], written: Written) -> None:
+def _note(conn: psycopg.Connection[Any], part: Part, columns: tuple[Column, ...], written: Written) -> None:
     with conn.transaction():
         conn.execute(
-            "select prop_trading_model.note_archived(%s, %s, %s, %s, %s, %s, %s, %s)",
+            "select prop_trading_model.note_archived(%s::regclass, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
-                month,
+                *part.arguments,
                 written.location,
                 written.rows,
                 written.bytes,
@@ -157,22 +159,22 @@ def _note(conn: psycopg.Connection[Any], month: date, columns: tuple[Column, ...
                 written.file_sha256,
             ],
         )
-        row = conn.execute("select prop_trading_model.archive_agrees(%s)", [month]).fetchone()
+        row = conn.execute("select prop_trading_model.archive_agrees(%s::regclass, %s)", part.arguments).fetchone()
         if row != (True,):
             raise DpmError(
-                f"The rollups of {month:%Y-%m} are not those of its trades, and would be all that is left of them. "
-                f"Run dpm refresh --rebuild {month:%Y-%m}, then archive it."
+                f"The rollups of {part} are not those of its trades, and would be all that is left of them. "
+                f"Run dpm refresh --rebuild {part}, then archive it."
             )
 
 
-def _detach(conn: psycopg.Connection[Any], month: date, leaf: str, readers_seconds: float) -> None:
-    """Waits for the transactions that have read the trades; a detach that was left pending is finished."""
-    attached = attachment(conn, month)
+def _detach(conn: psycopg.Connection[Any], part: Part, readers_seconds: float) -> None:
+    """Waits for the transactions that have read the table; a detach that was left pending is finished."""
+    attached = attachment(conn, part)
     if attached not in ("yes", "pending"):
         return
     detach = sql.SQL("alter table {} detach partition {} {}").format(
-        sql.Identifier(SCHEMA, TRADES),
-        sql.Identifier(SCHEMA, leaf),
+        sql.Identifier(SCHEMA, part.table.name),
+        sql.Identifier(SCHEMA, part.leaf),
         sql.SQL("concurrently" if attached == "yes" else "finalize"),
     )
     conn.execute("select set_config('lock_timeout', %s, false)", [f"{round(readers_seconds * 1000)}ms"])
@@ -180,22 +182,21 @@ def _detach(conn: psycopg.Connection[Any], month: date, leaf: str, readers_secon
         conn.execute(detach)
     except psycopg.errors.LockNotAvailable:
         raise DpmError(
-            f"{month:%Y-%m} is not cold yet: a transaction that has read the trades goes on for longer than "
-            f"{readers_seconds:.0f} s (see pg_stat_activity). Its file is complete; archive the month again when that has ended."
+            f"{part} is not cold yet: a transaction that has read the {part.table.rows} goes on for longer than "
+            f"{readers_seconds:.0f} s (see pg_stat_activity). Its file is complete; archive it again when that has ended."
         ) from None
     finally:
         if not conn.closed:
             conn.execute("set lock_timeout to default")
 
 
-def abandon(conn: psycopg.Connection[Any], month: date, written: str | None = None) -> None:
-    """The month is hot again, its table attached as it was; the file that was written, recorded or not, is deleted."""
-    found = state_of(conn, month)
+def abandon(conn: psycopg.Connection[Any], part: Part, written: str | None = None) -> None:
+    """The month or year is hot again, its table attached as it was; the file that was written, recorded or not, is deleted."""
+    found = state_of(conn, part)
     location = written or (found.location if found else None)
-    leaf = f"{TRADES}_{month:%Y_%m}"
-    if attachment(conn, month) == "pending":
-        _detach(conn, month, leaf, READERS_SECONDS)
-    conn.execute("select prop_trading_model.abandon_archive(%s)", [month])
+    if attachment(conn, part) == "pending":
+        _detach(conn, part, READERS_SECONDS)
+    conn.execute("select prop_trading_model.abandon_archive(%s::regclass, %s)", part.arguments)
     if location:
         places.remove(location)
-    conn.execute("select prop_trading_model.forget_file(%s)", [month])
+    conn.execute("select prop_trading_model.forget_file(%s::regclass, %s)", part.arguments)

@@ -1,10 +1,13 @@
-"""The asset `cold_months`: months of trades as Parquet files, and the job and schedule that archive by age."""
+"""The assets `cold_months` and `cold_years`: months of trades and years of metrics as Parquet files, with jobs and schedules."""
+
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
 from dpm_assets.calendar import month_of, today
-from dpm_assets.months import MONTHS, known_months, months_of, range_tags
-from dpm_assets.partitions.cold.ages import months_to_archive
+from dpm_assets.months import MONTHS, YEARS, key_of, known_months, months_of, range_tags
+from dpm_assets.partitions.cold.ages import parts_to_archive
+from dpm_assets.partitions.cold.tables import METRICS, TRADES, ColdTable, Part, parse_part
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse, sensor_database
 
@@ -28,37 +31,69 @@ PATIENCE_SECONDS = 900.0
     metadata={"dagster/table_name": "prop_trading_model.cold_files"},
 )
 def cold_months(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
-    """Each month that is done is reported at once, should a later one fail."""
+    return _archive(context, warehouse, [TRADES.part(month) for month in months_of(context)], TRADES)
+
+
+@dg.asset(
+    group_name="archive",
+    kinds={"postgres", "parquet"},
+    deps=["raw_metrics_daily"],
+    partitions_def=YEARS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool=POOL,
+    description=(
+        "Years of daily metrics that are Parquet files, archived as cold_months are; dpm_assets.read_metrics reads them beside "
+        "the others. Materializing archives a year; dpm partitions restore brings it back."
+    ),
+    metadata={"dagster/table_name": "prop_trading_model.cold_files"},
+)
+def cold_years(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    return _archive(context, warehouse, [parse_part(key) for key in context.partition_keys], METRICS)
+
+
+def _archive(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, parts: Sequence[Part], table: ColdTable
+) -> dg.MaterializeResult[None]:
+    """Each part that is done is reported at once, should a later one fail."""
     from dpm_assets.partitions.cold.archive import archive  # with pyarrow: only who archives pays for the import
     from dpm_assets.partitions.cold.describing import describe, in_partitions
 
-    months = months_of(context)
-    there = in_partitions(warehouse.db, months)
+    there = in_partitions(warehouse.db, parts)
     done = []
     try:
-        for month in months:
-            if month not in there:
-                context.log.info("%s has no partition and no file: there is nothing to archive", f"{month:%Y-%m}")
+        for part in parts:
+            if part not in there:
+                context.log.info("%s has no partition and no file: there is nothing to archive", part)
                 continue
-            for step in archive(warehouse.db, month, settings().cold_root, patience=PATIENCE_SECONDS):
+            for step in archive(warehouse.db, part, settings().cold_root, patience=PATIENCE_SECONDS):
                 context.log.info("%s", step.said)
-            done.append(month)
-            for key, metadata in describe(warehouse.db, [month]).items():
-                context.add_asset_metadata(metadata, partition_key=key)
+            done.append(part)
+            for archived, metadata in describe(warehouse.db, table, [part]).items():
+                context.add_asset_metadata(metadata, partition_key=_key(archived))
     except BaseException:
-        for key, metadata in describe(warehouse.db, done).items():
-            context.log_event(dg.AssetMaterialization("cold_months", partition=key, metadata=metadata))
+        for archived, metadata in describe(warehouse.db, table, done).items():
+            context.log_event(dg.AssetMaterialization(context.asset_key, partition=_key(archived), metadata=metadata))
         raise
-    files = describe(warehouse.db)
+    files = describe(warehouse.db, table)
     return dg.MaterializeResult(
-        metadata={"months": len(files), "bytes": sum(int(each["bytes"]) for each in files.values())}
+        metadata={f"{table.every}s": len(files), "bytes": sum(int(each["bytes"]) for each in files.values())}
     )
+
+
+def _key(part: Part) -> str:
+    """The partition key of the graph."""
+    return key_of(part.first_day) if part.table is TRADES else str(part)
 
 
 archive_months = dg.define_asset_job(
     "archive_months",
     selection=dg.AssetSelection.assets("cold_months"),
-    description="Move a range of months into Parquet files.",
+    description="Move a range of months of trades into Parquet files.",
+)
+archive_years = dg.define_asset_job(
+    "archive_years",
+    selection=dg.AssetSelection.assets("cold_years"),
+    description="Move years of daily metrics into Parquet files.",
 )
 
 
@@ -70,10 +105,35 @@ archive_months = dg.define_asset_job(
     description="On the 2nd: the months that ended DPM_COLD_AFTER_MONTHS months ago or earlier.",
 )
 def monthly_archive() -> list[dg.RunRequest] | dg.SkipReason:
+    def request(parts: list[Part]) -> list[dg.RunRequest]:
+        months = [part.first_day for part in parts]
+        known = set(known_months(min(months), month_of(today())))
+        return [dg.RunRequest(tags=range_tags(month, month)) for month in months if month in known]
+
+    return _requests(TRADES, request)
+
+
+@dg.schedule(
+    job=archive_years,
+    cron_schedule="45 4 2 * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="On the 2nd: the years of metrics that ended DPM_COLD_AFTER_MONTHS months ago or earlier.",
+)
+def yearly_archive() -> list[dg.RunRequest] | dg.SkipReason:
+    def request(parts: list[Part]) -> list[dg.RunRequest]:
+        return [dg.RunRequest(partition_key=str(part)) for part in parts if YEARS.has_partition_key(str(part))]
+
+    return _requests(METRICS, request)
+
+
+def _requests(
+    table: ColdTable, request: Callable[[list[Part]], list[dg.RunRequest]]
+) -> list[dg.RunRequest] | dg.SkipReason:
     after = settings().cold_after_months
     if after is None:
-        return dg.SkipReason("DPM_COLD_AFTER_MONTHS is not set: months stay in PostgreSQL.")
-    months = months_to_archive(sensor_database(), after)
-    known = set(known_months(min(months), month_of(today()))) if months else set()
-    requests = [dg.RunRequest(tags=range_tags(month, month)) for month in months if month in known]
-    return requests or dg.SkipReason(f"No month in PostgreSQL ended {after} months ago or earlier.")
+        return dg.SkipReason(f"DPM_COLD_AFTER_MONTHS is not set: {table.every}s stay in PostgreSQL.")
+    parts = parts_to_archive(sensor_database(), after, [table])
+    return (request(parts) if parts else []) or dg.SkipReason(
+        f"No {table.every} in PostgreSQL ended {after} months ago or earlier."
+    )

@@ -1,4 +1,4 @@
-"""The columns of the trades as PostgreSQL, Arrow and Parquet have them, without loss in any direction."""
+"""The columns of a table as PostgreSQL, Arrow and Parquet have them, without loss in any direction."""
 
 import re
 from dataclasses import dataclass
@@ -10,10 +10,6 @@ from psycopg import sql
 
 from dpm_assets.database import SCHEMA
 from dpm_assets.errors import DpmError
-
-TRADES = "raw_trades_closed"
-KEY = ("account_id", "trade_date", "trade_id")
-"""The order of the rows in a file: those of an account lie together, so that a reader of one account skips the rest."""
 
 _LARGEST_PRECISION = 18  # decimals that are stored as 64-bit integers
 _LARGEST_SCALE = 6  # beyond, Arrow writes small numbers with an exponent, as PostgreSQL never does
@@ -47,7 +43,7 @@ class Column:
             return pa.string()
         if self.sql_type not in _ARROW:
             raise DpmError(
-                f"The column {self.name} of {TRADES} is {self.sql_type}, which an archive cannot hold. "
+                f"The column {self.name} is {self.sql_type}, which an archive cannot hold. "
                 f"Use one of {', '.join(sorted(_ARROW))}, varchar, or numeric({_LARGEST_PRECISION},{_LARGEST_SCALE}) at most."
             )
         return _ARROW[self.sql_type]
@@ -57,8 +53,8 @@ class Column:
         return self.sql_type.startswith("numeric")
 
 
-def columns_of(conn: psycopg.Connection[Any], table: str = TRADES) -> tuple[Column, ...]:
-    """The columns of a table of trades, in their order."""
+def columns_of(conn: psycopg.Connection[Any], table: str) -> tuple[Column, ...]:
+    """The columns of a table of the warehouse, in their order."""
     rows = conn.execute(
         "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
         " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",

@@ -1,4 +1,4 @@
-"""The cold side of read_trades: DuckDB over the months' files, with the filter pushed into them."""
+"""The cold side of the reader: DuckDB over the files, with the filter pushed into them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.taking import is_url, reach
 from dpm_assets.partitions.cold.columns import schema_of
-from dpm_assets.partitions.cold.states import ColdMonth
+from dpm_assets.partitions.cold.states import ColdPart
 
 if TYPE_CHECKING:
-    from dpm_assets.partitions.cold.reading import Wanted
+    from dpm_assets.partitions.cold.both_sides import Wanted
 
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -27,15 +27,15 @@ class FileGone(Exception):
     """A file is not there, or cannot be read; the sentence says which and why."""
 
 
-def read_files(months: Sequence[ColdMonth], wanted: "Wanted") -> list[pa.Table]:
-    """The wanted rows of the months' files. Raises FileGone."""
-    if not months:
+def read_files(parts: Sequence[ColdPart], wanted: "Wanted") -> list[pa.Table]:
+    """The wanted rows of the partitions' files. Raises FileGone."""
+    if not parts:
         return []
-    import duckdb  # only who reads cold months pays for the import
+    import duckdb  # only who reads the archive pays for the import
 
-    # A column that was added to the trades later is in no older file: files with the same columns are read together.
+    # A column that was added to the table later is in no older file: files with the same columns are read together.
     alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for cold in months:
+    for cold in parts:
         alike[tuple(cold.columns or ())].append(cold.location or "")
     with duckdb.connect(config=_CONFIG) as engine:
         try:
@@ -45,7 +45,7 @@ def read_files(months: Sequence[ColdMonth], wanted: "Wanted") -> list[pa.Table]:
             raise FileGone(f"A file of the archive cannot be read: {_said(error)}.") from None
 
 
-def dates_in_files(months: Sequence[ColdMonth], keys: pa.Table, correction_days: int | None) -> list[date]:
+def dates_in_files(months: Sequence[ColdPart], keys: pa.Table, correction_days: int | None) -> list[date]:
     """The months that hold a trade of `keys` (account_id, trade_id, new_date) within so many days of its new date.
 
     Raises DpmError when a file cannot be read.
@@ -88,19 +88,19 @@ def _read(engine: Any, duckdb: Any, locations: list[str], names: tuple[str, ...]
         return expression.isin(*map(duckdb.ConstantExpression, values))
 
     rows = engine.read_parquet(locations, hive_partitioning=False)
-    day = duckdb.ColumnExpression("trade_date")
+    asked, day = wanted.asked, duckdb.ColumnExpression(wanted.table.day)
     conditions = []
-    if wanted.first_day is not None:
-        conditions.append(day >= duckdb.ConstantExpression(wanted.first_day))
-    if wanted.last_day is not None:
-        conditions.append(day <= duckdb.ConstantExpression(wanted.last_day))
-    if wanted.accounts is not None:
-        conditions.append(one_of(duckdb.ColumnExpression("account_id"), wanted.accounts or [""]))
-    if wanted.symbols is not None:
+    if asked.first_day is not None:
+        conditions.append(day >= duckdb.ConstantExpression(asked.first_day))
+    if asked.last_day is not None:
+        conditions.append(day <= duckdb.ConstantExpression(asked.last_day))
+    if asked.accounts is not None:
+        conditions.append(one_of(duckdb.ColumnExpression("account_id"), asked.accounts or [""]))
+    if asked.symbols is not None:
         key = duckdb.CoalesceOperator(
             duckdb.ColumnExpression("std_symbol"), duckdb.ColumnExpression("symbol"), duckdb.ConstantExpression("")
         )
-        conditions.append(one_of(key, wanted.symbols) if wanted.symbols else duckdb.ConstantExpression(False))
+        conditions.append(one_of(key, asked.symbols) if asked.symbols else duckdb.ConstantExpression(False))
     for condition in conditions:
         rows = rows.filter(condition)
     # A file that has none of the columns still tells how many rows there are.

@@ -1,4 +1,4 @@
-"""The Parquet file of a month: how it is written, and how it is read back to the rows that PostgreSQL sent.
+"""The Parquet file of a month or year: how it is written, and how it is read back to the rows that PostgreSQL sent.
 
 Encodings are chosen by column, by measurement, among those of the format's first versions: BYTE_STREAM_SPLIT, which older readers
 lack for integers, would make the file smaller by a fourteenth.
@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dpm_assets.errors import DpmError
-from dpm_assets.partitions.cold.columns import KEY, Column, schema_of
+from dpm_assets.partitions.cold.columns import Column, schema_of
 from dpm_assets.partitions.cold.rows_out import csv_lines
+from dpm_assets.partitions.cold.tables import ColdTable
 
 ROWS_PER_GROUP = 65_536
 """A reader of one account reads one group of a month. Smaller ones make the footer, which every reader reads, longer."""
@@ -31,32 +32,24 @@ ROWS_PER_PIECE = ROWS_PER_GROUP // 8
 
 ZSTD_LEVEL = 3
 
-_ENCODINGS = {
-    "id": "DELTA_BINARY_PACKED",
-    "trade_id": "DELTA_BYTE_ARRAY",
-    "volume_usd": "DELTA_BINARY_PACKED",
-    "profit": "DELTA_BINARY_PACKED",
-}
-# Few distinct values: the text columns but the trade's own id, amounts that repeat, and days.
-_DICTIONARY = {"trade_date", "lots", "commission", "swap", "load_batch_id"}
 _READ_AHEAD = 1024 * 1024  # bytes of a column; otherwise whole row groups are read before they are decoded
 _AT_ONCE = 2  # batches that are encoded while one is taken
 
 
-def write_file(path: Path, columns: tuple[Column, ...], pieces: Iterable[pa.Table]) -> None:
+def write_file(path: Path, table: ColdTable, columns: tuple[Column, ...], pieces: Iterable[pa.Table]) -> None:
     """Write the rows of all pieces, ROWS_PER_GROUP to a row group when pieces have ROWS_PER_PIECE."""
     schema = schema_of(columns)
-    dictionary = [c.name for c in columns if c.name in _DICTIONARY or _repeats(c)]
+    dictionary = [c.name for c in columns if _repeats(table, c)]
     writing = partial(
         pq.ParquetWriter,
         schema=schema,
         compression="zstd",
         compression_level=ZSTD_LEVEL,
         use_dictionary=dictionary,
-        column_encoding={c.name: _ENCODINGS.get(c.name, "PLAIN") for c in columns if c.name not in dictionary},
+        column_encoding={c.name: table.encodings.get(c.name, "PLAIN") for c in columns if c.name not in dictionary},
         store_decimal_as_integer=True,
         write_page_checksum=True,
-        sorting_columns=[pq.SortingColumn(schema.get_field_index(name)) for name in KEY],
+        sorting_columns=[pq.SortingColumn(schema.get_field_index(name)) for name in table.key],
     )
     # Opened here, so that it is closed whatever the writer meets, a full disk for one.
     with path.open("wb") as file, writing(file) as writer:
@@ -76,8 +69,9 @@ def _groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(gathered)
 
 
-def _repeats(column: Column) -> bool:
-    return column.name not in _ENCODINGS and pa.types.is_string(column.arrow)
+def _repeats(table: ColdTable, column: Column) -> bool:
+    """Whether it has few distinct values: text but for the trade's own id, amounts that repeat, and days."""
+    return column.name in table.repeating or (column.name not in table.encodings and pa.types.is_string(column.arrow))
 
 
 @dataclass

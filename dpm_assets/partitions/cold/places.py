@@ -1,13 +1,12 @@
-"""Where the files of cold months are: a folder of this machine, or any URL that fsspec reaches.
+"""Where the files of the archive are: a folder of this machine, or any URL that fsspec reaches.
 
-root/year=2023/month=01/trades.parquet, one file a month: what Spark, Trino and DuckDB read as they are.
+One file a partition: root/raw_trades_closed/year=2023/month=01/trades.parquet, root/raw_metrics_daily/year=2023/metrics.parquet.
 """
 
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ import pyarrow as pa
 
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.taking import is_url, reach
+from dpm_assets.partitions.cold.tables import Part
 
-_PART = ".trades.parquet.part"  # a dot before: readers of the layout pass it over
 
-
-def file_of(root: str | Path, month: date) -> str:
-    """The location of a month's file under a root; a folder is made absolute."""
+def file_of(root: str | Path, part: Part) -> str:
+    """The location of a partition's file under a root; a folder is made absolute."""
     base = str(root).rstrip("/") if is_url(root) else str(Path(root).absolute())
-    return f"{base}/year={month:%Y}/month={month:%m}/trades.parquet"
+    return f"{base}/{part.file}"
 
 
 @contextmanager
@@ -37,7 +35,7 @@ def written_to(location: str) -> Iterator[Path]:
         if not is_url(location):
             target = Path(location)
             target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(_PART)
+            part = target.with_name(f".{target.name}.part")  # a dot before: readers of the layout pass it over
             try:
                 yield part
                 _flush(part)
@@ -48,7 +46,7 @@ def written_to(location: str) -> Iterator[Path]:
             return
         filesystem, path = reach(location)
         with tempfile.TemporaryDirectory(prefix="dpm-cold-") as folder:
-            part = Path(folder) / _PART
+            part = Path(folder) / "part"
             yield part
             filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
             filesystem.put_file(str(part), path)
@@ -63,7 +61,7 @@ def read_from(location: str) -> Iterator[Path]:
             return
         filesystem, path = reach(location)
         with tempfile.TemporaryDirectory(prefix="dpm-cold-") as folder:
-            copy = Path(folder) / "trades.parquet"
+            copy = Path(folder) / "copy.parquet"
             filesystem.get_file(path, str(copy))
             yield copy
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL says against archiving or restoring a month, as a sentence with the remedy."""
+"""What PostgreSQL says against archiving or restoring, as a sentence with the remedy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,22 +6,23 @@ from contextlib import contextmanager
 import psycopg
 
 from dpm_assets.errors import DpmError
+from dpm_assets.partitions.cold.tables import Part
 
 
 @contextmanager
-def explained(month: str) -> Iterator[None]:
-    """Around the steps of one month."""
+def explained(part: Part) -> Iterator[None]:
+    """Around the steps of one month or year."""
     try:
         yield
     except psycopg.errors.DiskFull as error:
         raise DpmError(
-            f"{month}: the server's disk is full ({_said(error)}). Free space, then do this again."
+            f"{part}: the server's disk is full ({_said(error)}). Free space, then do this again."
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.ObjectInUse):
             raise DpmError(_said(error)) from error
         raise DpmError(
-            f"{month}: the server stopped this ({_said(error)}). Nothing is lost: see that it runs, then do this again."
+            f"{part}: the server stopped this ({_said(error)}). Nothing is lost: see that it runs, then do this again."
         ) from error
     except psycopg.Error as error:
         raise DpmError(_said(error)) from error

@@ -1,4 +1,4 @@
-"""Where the trades of each month are, as month_state and cold_files have it, and the lock that one archiver holds at a time."""
+"""Where the rows of each month or year are, as partition_state and cold_files have it, and the lock of the one archiver."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from dpm_assets.database import Database
+from dpm_assets.partitions.cold.tables import TABLES, ColdTable, Part
 
 LOOK_EVERY_SECONDS = 0.2
 
@@ -24,10 +25,12 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ColdMonth:
-    """A month that is not simply hot: where its trades are, and what is known of its file (None: no file, or none verified)."""
+class ColdPart:
+    """A month or year that is not simply hot: where its rows are, and what is known of its file (None: no file, or none
+    verified)."""
 
-    month: date
+    parent_table: str
+    lower: date
     state: str
     location: str | None
     rows: int | None
@@ -40,6 +43,10 @@ class ColdMonth:
     archived_at: datetime | None
 
     @property
+    def part(self) -> Part:
+        return Part(TABLES[self.parent_table], self.lower)
+
+    @property
     def in_file(self) -> bool:
         """Whether the file is the copy that counts."""
         return self.state in ("cold", "restoring")
@@ -49,33 +56,38 @@ class ColdMonth:
         return {name: Decimal(total) for name, total in (self.sums or {}).items() if total is not None}
 
 
-def cold_months(conn: psycopg.Connection[Any], only: date | None = None) -> list[ColdMonth]:
-    """The months in the archive, on their way, or whose file has been left over; oldest first."""
+def cold_parts(
+    conn: psycopg.Connection[Any], table: ColdTable | None = None, only: date | None = None
+) -> list[ColdPart]:
+    """The months and years (of one table, of one first day) in the archive, on their way, or whose file has been left over;
+    by table, oldest first."""
     return (
-        conn.cursor(row_factory=class_row(ColdMonth))
+        conn.cursor(row_factory=class_row(ColdPart))
         .execute(
             """
-            select month, s.state, coalesce(f.location, s.location) as location, f.rows, f.bytes, f.partition_bytes,
+            select parent_table, lower, s.state, coalesce(f.location, s.location) as location, f.rows, f.bytes, f.partition_bytes,
                 f.columns, f.sums, f.content_sha256, f.file_sha256, f.archived_at
-            from prop_trading_model.month_state as s full join prop_trading_model.cold_files as f using (month)
-            where (s.state <> 'hot' or f.location is not null) and (%(only)s::date is null or month = %(only)s)
-            order by month
+            from prop_trading_model.partition_state as s
+            full join prop_trading_model.cold_files as f using (parent_table, lower)
+            where (s.state <> 'hot' or f.location is not null) and (%(only)s::date is null or lower = %(only)s)
+                and (%(table)s::text is null or parent_table = %(table)s)
+            order by parent_table desc, lower
             """,
-            {"only": only},
+            {"table": table.name if table else None, "only": only},
         )
         .fetchall()
     )
 
 
-def state_of(conn: psycopg.Connection[Any], month: date) -> ColdMonth | None:
-    """None for a month that is hot and has no file."""
-    found = cold_months(conn, month)
+def state_of(conn: psycopg.Connection[Any], part: Part) -> ColdPart | None:
+    """None for one that is hot and has no file."""
+    found = cold_parts(conn, part.table, part.first_day)
     return found[0] if found else None
 
 
-def attachment(conn: psycopg.Connection[Any], month: date) -> str | None:
-    """Whether a month's table is attached: yes, pending (a detach was begun), no; None when there is no such table."""
-    row = conn.execute("select prop_trading_model.month_attachment(%s)", [month]).fetchone()
+def attachment(conn: psycopg.Connection[Any], part: Part) -> str | None:
+    """Whether a partition's table is attached: yes, pending (a detach was begun), no; None when there is no such table."""
+    row = conn.execute("select prop_trading_model.attachment_of(%s::regclass, %s)", part.arguments).fetchone()
     return row[0] if row else None
 
 
