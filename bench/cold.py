@@ -27,6 +27,7 @@ from dpm_assets.partitions.cold import places
 from dpm_assets.partitions.cold.columns import columns_of
 from dpm_assets.partitions.cold.parquet import ROWS_PER_GROUP, write_file
 from dpm_assets.partitions.cold.reading import read_trades
+from dpm_assets.partitions.cold.tables import TRADES
 
 MONTHS = 24
 MUST = {"archive": 60.0, "restore": 40.0, "peak": 400.0, "share": 17.0, "read": 0.5}
@@ -45,8 +46,8 @@ def dpm(url: str, root: Path, *arguments: str) -> tuple[float, float]:
 
 def make_months(conn: psycopg.Connection, root: Path, template: Path, first: date) -> None:
     """Cold months before `first`, each with the trades of the file `template` on the first 28 days."""
-    columns = columns_of(conn)
-    day = columns.index(next(column for column in columns if column.name == "trade_date"))
+    columns = columns_of(conn, TRADES.name)
+    day = columns.index(next(column for column in columns if column.name == TRADES.day))
     for back in range(1, MONTHS + 1):
         month = add_months(first, -back)
         start = (month - date(1970, 1, 1)).days
@@ -58,15 +59,15 @@ def make_months(conn: psycopg.Connection, root: Path, template: Path, first: dat
                 dates = pc.cast(pc.add(pc.subtract(days, weeks), pa.scalar(start, pa.int32())), pa.date32())
                 return pa.Table.from_batches([batch]).set_column(day, "trade_date", dates)
 
-            location = places.file_of(root, month)
+            location = places.file_of(root, TRADES.part(month))
             with places.written_to(location) as path:
-                write_file(path, columns, (moved(batch) for batch in file.iter_batches(ROWS_PER_GROUP)))
+                write_file(path, TRADES, columns, (moved(batch) for batch in file.iter_batches(ROWS_PER_GROUP)))
             rows = file.metadata.num_rows
         conn.execute("insert into month_state (month, state, location) values (%s, 'cold', %s)", [month, location])
         conn.execute(
-            "insert into cold_files (month, location, rows, bytes, partition_bytes, columns, sums, content_sha256, file_sha256)"
-            " values (%s, %s, %s, %s, 0, %s, '{}', repeat('0', 64), repeat('0', 64))",
-            [month, location, rows, Path(location).stat().st_size, [column.name for column in columns]],
+            "insert into cold_files (parent_table, lower, location, rows, bytes, partition_bytes, columns, sums, content_sha256,"
+            " file_sha256) values (%s, %s, %s, %s, %s, 0, %s, '{}', repeat('0', 64), repeat('0', 64))",
+            [TRADES.name, month, location, rows, Path(location).stat().st_size, [column.name for column in columns]],
         )
 
 
@@ -105,7 +106,7 @@ def main() -> None:
         found["peak"] = max(peak for _, peak in taken["archive"])
         found["peak of a restore"] = max(peak for _, peak in taken["restore"])
         dpm(url, root, "partitions", "archive", name)
-        make_months(conn, root, Path(places.file_of(root, month)), month)
+        make_months(conn, root, Path(places.file_of(root, TRADES.part(month))), month)
         accounts = [
             row[0]
             for row in conn.execute("select account_id from rollup_account order by random() limit 11").fetchall()

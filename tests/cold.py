@@ -9,13 +9,14 @@ from dpm_assets.database import Database
 from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.partitions.cold.reading import read_trades
 from dpm_assets.partitions.cold.restore import restore
-from dpm_assets.partitions.cold.tables import TRADES, Part
+from dpm_assets.partitions.cold.tables import METRICS, TRADES, Part
 from dpm_assets.refresh.engine import ROLLUPS, VIEWS
 from tests.interleaving import Connection
 from tests.trade_rows import rows, value
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 LEAF = "raw_trades_closed_2024_01"
+YEAR, NEXT_YEAR = METRICS.part(date(2021, 1, 1)), METRICS.part(date(2022, 1, 1))
 LATE_TRADE = (
     "insert into raw_trades_closed (trade_id, account_id, login, trade_date) values ('late', 'a1', 'l', '2024-01-09')"
 )
@@ -82,6 +83,33 @@ def add_odd_trades(conn: Connection) -> None:
             -9999999999999999.99, 0.01, -0.01, '2024-01-31 10:00:00.5', E'x\\r\\ny', 5),
         (8, 'Ünïcode 漢字', 'Ödd', '""', '', 'A''B', 'Sell', '2024-01-31 00:00:00.000001', '2024-01-31 00:00:00.000010',
             '2024-01-31', 100, 100.5, null, null, 0.0001, 0, 0, -0.00, 0, '2024-01-31', '\\\\.', 0)
+        """
+    )
+
+
+def add_metrics(conn: Connection) -> None:
+    """Daily metrics of 10 accounts in 2021 and 2022, with two versions of some days, and rows with all that a column allows."""
+    conn.execute("select ensure_metrics_years('{2021,2022}')")
+    conn.execute(
+        "insert into raw_metrics_daily (account_id, login, date, net_profit, total_trades, balance_end, ingestion_timestamp)"
+        " select 'a' || n % 10, 'l', date '2021-06-01' + n, n % 7 - 3.25, n % 5, 1000 + n,"
+        " timestamp '2021-06-02' + n * interval '1 h'"
+        " from generate_series(1, 400) as n"
+    )
+    conn.execute(
+        """
+        insert into raw_metrics_daily (
+            id, account_id, login, date, net_profit, gross_profit, gross_loss, total_trades, winning_trades, losing_trades,
+            win_rate, profit_factor, lots_traded, volume_traded, commission, swap, balance_start, balance_end, equity_start,
+            equity_end, ingestion_timestamp, source_api_endpoint, load_batch_id
+        ) values
+        (-7, 'odd', '', '2021-12-31', null, null, null, null, null, null, null, null, null, null, null, null, null, null,
+            null, null, null, null, null),
+        (-8, 'odd', '', '2021-12-31', 1, null, null, null, null, null, null, null, null, null, null, null, null, null,
+            null, null, null, '', null),
+        (9223372036854775807, 'Ödd', E'l"\n,x', '2021-01-01', -9999999999999999.99, 0, -0.01, 2147483647, 1, 0, 100,
+            -99999999.99, 99999999999999.9999, 0.01, -0.00, 0.10, 1, 1.5, 9999999999999999.99, -0.01,
+            '9999-12-31 23:59:59.999999', E'x\r\ny', 5)
         """
     )
 

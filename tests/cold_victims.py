@@ -26,6 +26,11 @@ def restore_until(url: str, root: Path, part: Part, step: str) -> BaseProcess:
     return _start(_restore, url, root, part, step)
 
 
+def killed(process: BaseProcess) -> None:
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+
+
 def _start(target: object, *arguments: object) -> BaseProcess:
     process = _processes.Process(target=target, args=arguments)  # type: ignore[arg-type]
     process.start()

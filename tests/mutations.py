@@ -7,6 +7,7 @@ from typing import Any
 from tests import steps, writers
 from tests.permutations import Permutation
 from tests.stage import Stage
+from tests.switching_off import empty
 
 _LEAVES = "select inhrelid::regclass::text from pg_inherits where inhparent = 'raw_trades_closed'::regclass"
 _ROLLUP = "rollup_account_symbol_day"
@@ -44,22 +45,8 @@ def _drop_truncate_triggers(stage: Stage) -> None:
 
 
 def _emptied(function: str, returns: str, body: str = "begin return; end") -> Callable[[Stage], None]:
-    """A function of the engine with only `body` left in it. It has to be there: a mutation of what is gone proves nothing."""
-
-    def replace(stage: Stage) -> None:
-        there = stage.observer.execute("select to_regprocedure(%s)", [f"prop_trading_model.{function}"]).fetchone()
-        assert there and there[0], f"there is no {function} to switch off: this mutation has to follow the engine"
-        signature = stage.observer.execute(
-            "select proname || '(' || pg_get_function_arguments(oid) || ')' from pg_proc where oid = %s::regprocedure",
-            [f"prop_trading_model.{function}"],
-        ).fetchone()
-        assert signature
-        stage.observer.execute(
-            f"create or replace function prop_trading_model.{signature[0]} returns {returns}"
-            f" language plpgsql as $mutation$ {body} $mutation$".encode()
-        )
-
-    return replace
+    """A function of the engine with only `body` left in it."""
+    return lambda stage: empty(stage.observer, function, returns, body)
 
 
 def _with_trigger(name: str, event: str, body: str) -> Callable[[Stage], Any]:

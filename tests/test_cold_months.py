@@ -11,6 +11,8 @@ import pytest
 from dpm_assets.calendar import month_of, today
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.partitions.cold.archive import archive
+from dpm_assets.partitions.cold.tables import TRADES
 from dpm_assets.refresh import engine
 from dpm_assets.refresh.verify import verify
 from tests.cold import (
@@ -135,7 +137,7 @@ def test_a_leaf_without_a_lower_bound_marks_no_cold_month(refreshed: Connection,
     history = shown(db)
     refreshed.execute("create table older (like raw_trades_closed including all)")
     refreshed.execute(
-        "alter table raw_trades_closed attach partition older for values from (minvalue) to ('2023-01-01')"
+        "alter table raw_trades_closed attach partition older for values from (minvalue) to ('2024-02-01')"
     )
     refreshed.execute("select refresh_materialized_views()")
     assert value(db, "select count(*) from changed_months where month = '2024-01-01'") == 0
@@ -194,6 +196,35 @@ def test_a_month_whose_rollups_are_wrong_is_refused(refreshed: Connection, db: D
     with pytest.raises(DpmError, match=r"The rollups of 2024-01 are not those of its trades"):
         archived(db, tmp_path)
     assert state(db) == "hot" and not file_under(tmp_path).exists()
+
+
+def test_a_refresh_between_detach_and_drop_takes_nothing(refreshed: Connection, db: Database, tmp_path: Path) -> None:
+    history = shown(db)
+    for step in archive(db, TRADES.part(JANUARY), tmp_path):
+        if step.name == "detached":
+            refreshed.execute("call refresh_warehouse()")
+            assert rows(db, "select * from changed_months") == [] and shown(db) == history
+    assert shown(db) == history
+
+
+def test_a_table_is_not_dropped_while_it_is_attached_or_without_a_verified_file(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    finish = "select finish_archive('raw_trades_closed', '2024-01-01')"
+    refusal = pytest.raises(psycopg.DatabaseError, match="it is attached, or no verified file stands for it")
+    for step in archive(db, TRADES.part(JANUARY), tmp_path):
+        if step.name == "recorded":
+            with refusal:
+                refreshed.execute(finish)
+            known = rows(db, "select * from cold_files")
+            refreshed.execute("delete from cold_files")
+        if step.name == "detached":
+            break
+    assert known and state(db) == "archiving"
+    with refusal:
+        refreshed.execute(finish)
+    assert value(db, f"select count(*) from {LEAF}") > 0
+    assert restored(db)[-1] == "hot"
 
 
 def test_archiving_or_restoring_again_changes_nothing(refreshed: Connection, db: Database, tmp_path: Path) -> None:
