@@ -71,7 +71,7 @@ def make_months(conn: psycopg.Connection, root: Path, template: Path, first: dat
         )
 
 
-class _Figures(dict[str, float]):
+class Figures(dict[str, float]):
     """Printed as they come."""
 
     def __setitem__(self, what: str, figure: float) -> None:
@@ -86,7 +86,7 @@ def main() -> None:
     asked.add_argument("--rounds", type=int, default=3)
     options = asked.parse_args()
     month = add_months(month_of(today()), -1)
-    found = _Figures()
+    found = Figures()
     with (
         loaded_warehouse(options.trades, 1) as url,
         tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder,
