@@ -93,12 +93,12 @@ METRICS = ColdTable(
     # A row may come without a time, and one account-day without a time more than once: the id makes the order whole.
     key=("account_id", "date", "ingestion_timestamp", "id"),
     encodings=dict.fromkeys(
-        ("id", "date", "net_profit", "gross_profit", "gross_loss", "volume_traded", "lots_traded", "balance_start",
+        ("id", "date", "net_profit", "gross_profit", "gross_loss", "volume_traded", "balance_start",
          "balance_end", "equity_start", "equity_end"),
         "DELTA_BINARY_PACKED",
     ),
     repeating=frozenset(
-        {"total_trades", "winning_trades", "losing_trades", "win_rate", "profit_factor", "commission", "swap",
+        {"total_trades", "winning_trades", "losing_trades", "win_rate", "profit_factor", "lots_traded", "commission", "swap",
          "ingestion_timestamp", "load_batch_id"}
     ),
 )  # fmt: skip
