@@ -1239,13 +1239,33 @@ create table if not exists prop_trading_model.known_leaves (
     detach_pending boolean not null
 );
 
--- Where a month's raw rows are. A month without a row here is hot.
-create table if not exists prop_trading_model.month_state (
-    month date primary key check (month = date_trunc('month', month)),
+-- Of an earlier version, which knew of months of trades only:
+do $$
+begin
+    if exists (select from pg_class where oid = to_regclass('prop_trading_model.month_state') and relkind = 'r') then
+        alter table prop_trading_model.month_state rename to partition_state;
+        alter table prop_trading_model.partition_state rename column month to lower;
+        alter table prop_trading_model.partition_state
+            add column parent_table text not null default 'raw_trades_closed', drop constraint month_state_pkey;
+        alter table prop_trading_model.partition_state add primary key (parent_table, lower);
+    end if;
+end
+$$;
+
+-- Where the raw rows of a partition are, by its table and its first day. A partition without a row here is hot.
+create table if not exists prop_trading_model.partition_state (
+    parent_table text not null default 'raw_trades_closed',
+    lower date not null check (lower = date_trunc('month', lower)),
     state text not null default 'hot' check (state in ('hot', 'archiving', 'cold', 'restoring')),
     location text,
-    changed_at timestamptz not null default clock_timestamp()
+    changed_at timestamptz not null default clock_timestamp(),
+    primary key (parent_table, lower)
 );
+
+-- Those of the trades: what a refresh has to know. What is written into it is a month of trades.
+create or replace view prop_trading_model.month_state as
+select lower as month, state, location, changed_at
+from prop_trading_model.partition_state where parent_table = 'raw_trades_closed';
 
 -- What each refresh did. run_key ties the months of a backfill to its run, so that a retry skips those that are done.
 create table if not exists prop_trading_model.refresh_log (
@@ -1291,12 +1311,28 @@ values
     ('mv_market_regime_performance', 'regimes')
 on conflict do nothing;
 
--- Months in the archive: the file that holds a month's trades, and the one thing of them that no rollup keeps.
--- Invariant: a row of cold_files is written when the file has been read back and found equal to the month's partition, and
--- goes when the file has been deleted: a file that may be there is always listed.
+-- Months and years in the archive: the file that holds a partition's rows, and the one thing of trades that no rollup keeps.
+-- Invariant: a row of cold_files is written when the file has been read back and found equal to the partition, and goes when
+-- the file has been deleted: a file that may be there is always listed.
+
+-- Of an earlier version, which knew of months of trades only:
+do $$
+begin
+    if exists (
+        select from pg_attribute
+        where attrelid = to_regclass('prop_trading_model.cold_files') and attname = 'month' and not attisdropped
+    ) then
+        alter table prop_trading_model.cold_files rename column month to lower;
+        alter table prop_trading_model.cold_files
+            add column parent_table text not null default 'raw_trades_closed', drop constraint cold_files_pkey;
+        alter table prop_trading_model.cold_files alter column parent_table drop default, add primary key (parent_table, lower);
+    end if;
+end
+$$;
 
 create table if not exists prop_trading_model.cold_files (
-    month date primary key check (month = date_trunc('month', month)),
+    parent_table text not null,
+    lower date not null check (lower = date_trunc('month', lower)),
     location text not null,
     rows bigint not null,
     bytes bigint not null,
@@ -1305,10 +1341,11 @@ create table if not exists prop_trading_model.cold_files (
     sums jsonb not null,
     content_sha256 text not null check (content_sha256 ~ '^[0-9a-f]{64}$'),
     file_sha256 text not null check (file_sha256 ~ '^[0-9a-f]{64}$'),
-    archived_at timestamptz not null default clock_timestamp()
+    archived_at timestamptz not null default clock_timestamp(),
+    primary key (parent_table, lower)
 );
 
-comment on table prop_trading_model.cold_files is 'the Parquet files of months whose trades are in the archive';
+comment on table prop_trading_model.cold_files is 'the Parquet files of months of trades and years of metrics that are in the archive';
 comment on column prop_trading_model.cold_files.partition_bytes is 'heap and indexes of the partition that the file stands for';
 comment on column prop_trading_model.cold_files.sums is 'the sum of each numeric column, as PostgreSQL had it';
 comment on column prop_trading_model.cold_files.content_sha256 is
@@ -1976,7 +2013,7 @@ declare
     suffix text := to_char(first_day, 'YYYY_MM');
     created boolean;
 begin
-    perform prop_trading_model.require_hot(first_day);
+    perform prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', first_day);
     created := prop_trading_model.create_leaf(
         'prop_trading_model.raw_trades_closed', 'raw_trades_closed_' || suffix, first_day, next_month);
     if created then
@@ -2007,9 +2044,23 @@ begin
 end
 $$;
 
+-- The first days of months (or years, as long as a leaf of this table is) whose rows are in the archive, or on the way: no leaf
+-- is made for them, of the table itself or of a rollup of it.
+create or replace function prop_trading_model.archived_starts(parent regclass) returns setof date
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.lower
+    from prop_trading_model.partitioned_tables() as t
+    join prop_trading_model.partitioned_tables() as archived on archived.every = t.every
+    join pg_class as c on c.oid = archived.parent
+    join prop_trading_model.partition_state as s on s.parent_table = c.relname and s.state <> 'hot'
+    where t.parent = archived_starts.parent
+$$;
+
 -- When the leaves of a table have to begin: the running month (or year), those ahead of it, and those between it and the
 -- newest that had begun before, which nobody made because everybody was dead. A gap of more than two years is a clock that
--- jumped, not a rest, and stays as it is; so do months whose rows are in the archive.
+-- jumped, not a rest, and stays as it is; so do months and years whose rows are in the archive.
 create or replace function prop_trading_model.starts_to_keep(parent regclass, months_ahead integer) returns setof date
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -2030,7 +2081,7 @@ as $$
             from pg_inherits as i cross join lateral prop_trading_model.leaf_bounds(i.inhrelid) as b
             where i.inhparent = starts_to_keep.parent and isfinite(b.lower)
             union all
-            select month from prop_trading_model.month_state where state <> 'hot'
+            select prop_trading_model.archived_starts(starts_to_keep.parent)
         ) as leaves
         where begins <= reach.running
     )
@@ -2039,9 +2090,7 @@ as $$
         case when begun.newest >= reach.running - interval '2 years' then begun.newest::timestamp else reach.running end,
         reach.last, step.every
     ) as s (start)
-    where not exists (
-        select from prop_trading_model.month_state as m where m.month = s.start and m.state <> 'hot' and step.unit = 'month'
-    )
+    where s.start::date not in (select prop_trading_model.archived_starts(starts_to_keep.parent))
 $$;
 
 create or replace function prop_trading_model.refuse_months_ahead(months_ahead integer) returns void
@@ -2093,7 +2142,8 @@ begin
 end
 $$;
 
--- Makes the yearly leaves of raw_metrics_daily for these years where missing; returns the years that it made.
+-- Makes the yearly leaves of raw_metrics_daily for these years where missing; returns the years that it made. Raises DPM01 for
+-- a year in the archive.
 create or replace function prop_trading_model.ensure_metrics_years(years integer[]) returns setof integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -2102,6 +2152,7 @@ declare
     wanted integer;
 begin
     for wanted in select distinct y from unnest(years) as y order by 1 loop
+        perform prop_trading_model.require_hot('prop_trading_model.raw_metrics_daily', make_date(wanted, 1, 1));
         if prop_trading_model.create_leaf(
             'prop_trading_model.raw_metrics_daily', 'raw_metrics_daily_' || to_char(wanted, 'FM0000'),
             make_date(wanted, 1, 1), make_date(wanted + 1, 1, 1)
@@ -2242,31 +2293,32 @@ exception when lock_not_available or insufficient_privilege or undefined_table t
 end
 $$;
 
--- A month that is loaded whole before it is a partition: bare, without indexes and triggers, then indexed and attached, all in
--- the transaction of the load (or of the restore of an archived month).
+-- A month (or year) that is loaded whole before it is a partition: bare, without indexes and triggers, then indexed and attached,
+-- all in the transaction of the load (or of the restore from the archive).
 -- Invariant: until the load commits nobody sees the table; a load that is killed leaves none. Readers and writers of other
--- months never wait: the parent is locked in SHARE UPDATE EXCLUSIVE, from the attachment to the end of the load.
+-- partitions never wait: the parent is locked in SHARE UPDATE EXCLUSIVE, from the attachment to the end of the load.
 
--- Makes the bare table of a month; returns its name.
-create or replace function prop_trading_model.make_bare_table(bare name, first_day date) returns name
+-- Makes the bare table of the month (year) of a day; returns its name.
+create or replace function prop_trading_model.make_bare_table(parent regclass, bare name, wanted date) returns name
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    part record := prop_trading_model.part_of(parent, wanted);
     granting text;
 begin
     -- The check proves to ATTACH that it need not read the rows again.
     execute format(
-        'create table prop_trading_model.%1$I ('
-        ' like prop_trading_model.raw_trades_closed including defaults including constraints including storage,'
-        ' constraint within_bounds check (trade_date >= %2$L and trade_date < %3$L))%4$s',
-        bare, first_day, (first_day + interval '1 month')::date,
-        prop_trading_model.leaf_storage('prop_trading_model.raw_trades_closed')
+        'create table prop_trading_model.%1$I (like %2$s including defaults including constraints including storage,'
+        ' constraint within_bounds check (%3$I >= %4$L and %3$I < %5$L))%6$s',
+        bare, parent, (
+            select k.attname from pg_partitioned_table as p
+            join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
+            where p.partrelid = parent
+        ), part.first_day, part.next_day, prop_trading_model.leaf_storage(parent)
     );
     for granting in
-        select statement from prop_trading_model.plan_privileges(
-            'prop_trading_model.raw_trades_closed', format('prop_trading_model.%I', bare)
-        )
+        select statement from prop_trading_model.plan_privileges(parent, format('prop_trading_model.%I', bare))
     loop
         execute granting;
     end loop;
@@ -2274,43 +2326,74 @@ begin
 end
 $$;
 
--- Indexes that table, gives it the name of the month's leaf and attaches it as such. False when somebody else has made the
--- leaf, or a table of its name, in the meantime. Raises unique_violation when a key is in it twice. The refresh is told
+-- Gives a bare table the keys of its table to be, under names of its own: the long work, done before any lock is taken.
+create or replace function prop_trading_model.index_bare_table(parent regclass, bare name) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    key record;
+begin
+    for key in select c.conname, pg_get_constraintdef(c.oid) as definition from pg_constraint as c
+        where c.conrelid = parent and c.contype in ('p', 'u')
+    loop
+        execute format('alter table prop_trading_model.%I add constraint %I %s',
+            bare, prop_trading_model.key_of_leaf(parent, bare, key.conname), key.definition);
+    end loop;
+end
+$$;
+
+-- What a key of the table is called on a leaf.
+create or replace function prop_trading_model.key_of_leaf(parent regclass, leaf_name name, conname name) returns name
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select leaf_name || replace(conname, c.relname, '') from pg_class as c where c.oid = parent
+$$;
+
+-- Indexes that table, gives it the name of the leaf and attaches it as such. False when somebody else has made the leaf, or
+-- a table of its name, in the meantime. Raises unique_violation when a key is in it twice. The refresh is told
 -- that the leaf is known; whether its month has to be marked is the caller's to say.
-create or replace function prop_trading_model.attach_bare_table(bare name, first_day date) returns boolean
+create or replace function prop_trading_model.attach_bare_table(parent regclass, bare name, wanted date) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
 as $$
 declare
-    next_month date := first_day + interval '1 month';
-    final_name name := 'raw_trades_closed_' || to_char(first_day, 'YYYY_MM');
+    part record := prop_trading_model.part_of(parent, wanted);
+    statement text;
 begin
-    execute format('alter table prop_trading_model.%I add primary key (account_id, trade_date, trade_id)', bare);
+    perform prop_trading_model.index_bare_table(parent, bare);
     -- Without a limit: whoever makes leaves at this moment is soon done.
     set local lock_timeout = 0;
     perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.create_leaf', 0));
     set local lock_timeout = '500ms';
-    if prop_trading_model.has_leaf('prop_trading_model.raw_trades_closed', first_day, next_month)
-        or to_regclass(format('prop_trading_model.%I', final_name)) is not null
+    if prop_trading_model.has_leaf(parent, part.first_day, part.next_day)
+        or to_regclass(format('prop_trading_model.%I', part.leaf_name)) is not null
     then
         return false;
     end if;
-    execute format('alter table prop_trading_model.%I rename to %I', bare, final_name);
-    execute format(
-        'alter table prop_trading_model.%I rename constraint %I to %I', final_name, bare || '_pkey', final_name || '_pkey'
-    );
-    execute format(
-        'create index on prop_trading_model.%I using brin (trade_date, close_time, id) with (autosummarize = on)', final_name
-    );
-    perform prop_trading_model.dress_leaf(
-        'prop_trading_model.raw_trades_closed', format('prop_trading_model.%I', final_name)::regclass
-    );
+    execute format('alter table prop_trading_model.%I rename to %I', bare, part.leaf_name);
+    for statement in
+        select format('alter table prop_trading_model.%I rename constraint %I to %I', part.leaf_name,
+            prop_trading_model.key_of_leaf(parent, bare, c.conname),
+            prop_trading_model.key_of_leaf(parent, part.leaf_name, c.conname))
+        from pg_constraint as c where c.conrelid = parent and c.contype in ('p', 'u')
+        union all
+        -- The others; what is left unnamed PostgreSQL names as on any leaf.
+        select regexp_replace(pg_get_indexdef(x.indexrelid), '^(CREATE.* INDEX) .* ON ONLY .* USING ',
+            format('\1 on prop_trading_model.%I using ', part.leaf_name))
+        from pg_index as x
+        where x.indrelid = parent and not exists (select from pg_constraint as c where c.conindid = x.indexrelid)
+    loop
+        execute statement;
+    end loop;
+    perform prop_trading_model.dress_leaf(parent, format('prop_trading_model.%I', part.leaf_name)::regclass);
     for attempt in 1 .. 20 loop
         begin
             execute format(
-                'alter table prop_trading_model.raw_trades_closed attach partition prop_trading_model.%I'
-                ' for values from (%L) to (%L)', final_name, first_day, next_month
+                'alter table %s attach partition prop_trading_model.%I for values from (%L) to (%L)',
+                parent, part.leaf_name, part.first_day, part.next_day
             );
             exit;
         exception when lock_not_available then
@@ -2320,9 +2403,9 @@ begin
             perform pg_sleep(0.05 * attempt * (0.5 + random()));
         end;
     end loop;
-    execute format('alter table prop_trading_model.%I drop constraint within_bounds', final_name);
+    execute format('alter table prop_trading_model.%I drop constraint within_bounds', part.leaf_name);
     insert into prop_trading_model.known_leaves
-    select leaves.* from prop_trading_model.trade_leaves() as leaves where leaves.leaf_name = final_name;
+    select leaves.* from prop_trading_model.trade_leaves() as leaves where leaves.leaf_name = part.leaf_name;
     return true;
 end
 $$;
@@ -2334,13 +2417,14 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(month);
+    trades constant regclass := 'prop_trading_model.raw_trades_closed';
+    part record := prop_trading_model.part_of(trades, month);
 begin
-    perform prop_trading_model.require_hot(month);
-    if prop_trading_model.has_leaf('prop_trading_model.raw_trades_closed', of_month.first_day, of_month.next_month) then
+    perform prop_trading_model.require_hot(trades, month);
+    if prop_trading_model.has_leaf(trades, part.first_day, part.next_day) then
         return null;
     end if;
-    return prop_trading_model.make_bare_table(format('%s_batch_%s', of_month.leaf_name, batch_id), of_month.first_day);
+    return prop_trading_model.make_bare_table(trades, format('%s_batch_%s', part.leaf_name, batch_id), part.first_day);
 end
 $$;
 
@@ -2350,86 +2434,107 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(month);
+    trades constant regclass := 'prop_trading_model.raw_trades_closed';
+    part record := prop_trading_model.part_of(trades, month);
 begin
-    if not prop_trading_model.attach_bare_table(format('%s_batch_%s', of_month.leaf_name, batch_id), of_month.first_day) then
+    if not prop_trading_model.attach_bare_table(trades, format('%s_batch_%s', part.leaf_name, batch_id), part.first_day) then
         return false;
     end if;
-    perform prop_trading_model.mark_months(of_month.first_day, of_month.next_month, 'loaded whole');
+    perform prop_trading_model.mark_months(part.first_day, part.next_day, 'loaded whole');
     return true;
 end
 $$;
 
--- Months on their way into the archive and back. What has to run outside of a transaction (DETACH CONCURRENTLY) or beside the
--- database (the file) is done by the caller, between these steps:
+-- Months of trades and years of metrics on their way into the archive and back. What has to run outside of a transaction (DETACH
+-- CONCURRENTLY) or beside the database (the file) is done by the caller, between these steps:
 --   archive   begin_archive, the file, note_archived, DETACH CONCURRENTLY, finish_archive
---   restore   begin_restore, then in one transaction make_restored_month, COPY, attach_restored_month
--- Invariant: month_state says where the one copy is that counts. hot, archiving: the partition's table, by its name; cold,
+--   restore   begin_restore, then in one transaction make_restored, COPY, attach_restored
+-- Invariant: partition_state says where the one copy is that counts. hot, archiving: the partition's table, by its name; cold,
 -- restoring: the file. From begin_archive on nobody can write to the table; it is dropped in the transaction that makes the
--- month cold, and attached again in the one that makes it hot. No step marks anything: the trades are the same throughout.
+-- partition cold, and attached again in the one that makes it hot. No step marks anything: the rows are the same throughout.
 
--- The first days of a month and of the next, and the name of its leaf.
-create or replace function prop_trading_model.month_leaf(
-    wanted date, out first_day date, out next_month date, out leaf_name name
+-- Of an earlier version, which knew of months of trades only:
+drop function if exists
+    prop_trading_model.month_leaf(date), prop_trading_model.require_hot(date), prop_trading_model.month_attachment(date),
+    prop_trading_model.archive_agrees(date), prop_trading_model.forget_file(date), prop_trading_model.begin_archive(date),
+    prop_trading_model.note_archived(date, text, bigint, bigint, text[], jsonb, text, text),
+    prop_trading_model.finish_archive(date), prop_trading_model.abandon_archive(date), prop_trading_model.begin_restore(date),
+    prop_trading_model.make_restored_month(date), prop_trading_model.attach_restored_month(date),
+    prop_trading_model.make_bare_table(name, date), prop_trading_model.attach_bare_table(name, date);
+
+-- The month (or year, as long as a leaf of the table is) of a day: its first day and that of the next, its leaf's name, what
+-- it is called (2024-01, or 2024), and what it holds.
+create or replace function prop_trading_model.part_of(
+    parent regclass, wanted date, out parent_table name, out first_day date, out next_day date, out leaf_name name,
+    out unit text, out called text, out holds text
 )
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select first_day, (first_day + interval '1 month')::date, 'raw_trades_closed_' || to_char(first_day, 'YYYY_MM')
-    from (select date_trunc('month', wanted::timestamp)::date) as m (first_day)
+    select c.relname, b.first_day, (b.first_day + t.every)::date, c.relname || '_' || to_char(b.first_day, t.suffix),
+        u.unit, to_char(b.first_day, replace(t.suffix, '_', '-')),
+        case c.relname when 'raw_trades_closed' then 'trades' when 'raw_metrics_daily' then 'metrics' end
+    from prop_trading_model.partitioned_tables() as t
+    join pg_class as c on c.oid = t.parent
+    cross join lateral (select case when t.every = interval '1 year' then 'year' else 'month' end) as u (unit)
+    cross join lateral (select date_trunc(u.unit, wanted::timestamp)::date) as b (first_day)
+    where t.parent = part_of.parent
 $$;
 
--- Raises DPM01, with the name of the leaf as the table, unless the month is hot.
-create or replace function prop_trading_model.require_hot(wanted date) returns void
+-- Raises DPM01, with the name of the leaf as the table, unless the month (year) is hot.
+create or replace function prop_trading_model.require_hot(parent regclass, wanted date) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    found_state text := (select state from prop_trading_model.month_state where month = of_month.first_day);
-    name text := to_char(of_month.first_day, 'YYYY-MM');
+    part record := prop_trading_model.part_of(parent, wanted);
+    found_state text := (
+        select s.state from prop_trading_model.partition_state as s
+        where s.parent_table = part.parent_table and s.lower = part.first_day
+    );
 begin
     if coalesce(found_state, 'hot') <> 'hot' then
-        raise exception 'the month % is %', name, case found_state
-                when 'cold' then 'cold: its trades are in an archive'
-                when 'archiving' then 'being archived: its trades cannot change'
+        raise exception 'the % % is %', part.unit, part.called, case found_state
+                when 'cold' then format('cold: its %s are in an archive', part.holds)
+                when 'archiving' then format('being archived: its %s cannot change', part.holds)
                 else 'being restored from the archive'
             end
-            using errcode = 'DPM01', table = of_month.leaf_name, hint = case found_state
-                when 'cold' then format('Restore it with dpm partitions restore %s, then do this again.', name)
-                when 'archiving' then format('dpm partitions archive %1$s ends that, dpm partitions restore %1$s takes it back.', name)
-                else format('dpm partitions restore %s ends that.', name)
+            using errcode = 'DPM01', table = part.leaf_name, hint = case found_state
+                when 'cold' then format('Restore it with dpm partitions restore %s, then do this again.', part.called)
+                when 'archiving' then format(
+                    'dpm partitions archive %1$s ends that, dpm partitions restore %1$s takes it back.', part.called
+                )
+                else format('dpm partitions restore %s ends that.', part.called)
             end;
     end if;
 end
 $$;
 
--- Refuses what is written to a leaf while its month is archived.
+-- Refuses what is written to a leaf while its month (year) is archived.
 create or replace function prop_trading_model.refuse_archived_write() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform prop_trading_model.require_hot(tg_argv[0]::date);
-    raise exception 'the month of % cannot be written to, though it is hot', tg_relid::regclass
+    perform prop_trading_model.require_hot(tg_argv[0]::regclass, tg_argv[1]::date);
+    raise exception '% cannot be written to, though it is hot', tg_relid::regclass
         using errcode = 'DPM01', hint = 'Its trigger refuse_write is left over: drop it.';
 end
 $$;
 
--- Whether the table of a month is attached: null when there is no such table, else yes, pending (a DETACH CONCURRENTLY has
--- begun and not ended), or no.
-create or replace function prop_trading_model.month_attachment(wanted date) returns text
+-- Whether the table of a month (year) is attached: null when there is no such table, else yes, pending (a DETACH CONCURRENTLY
+-- has begun and not ended), or no.
+create or replace function prop_trading_model.attachment_of(parent regclass, wanted date) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(case when i.inhdetachpending then 'pending' when i.inhrelid is not null then 'yes' end, 'no')
-    from prop_trading_model.month_leaf(wanted) as m
-    join pg_class as c on c.relname = m.leaf_name and c.relnamespace = 'prop_trading_model'::regnamespace
-    left join pg_inherits as i
-        on i.inhrelid = c.oid and i.inhparent = 'prop_trading_model.raw_trades_closed'::regclass
+    from prop_trading_model.part_of(parent, wanted) as p
+    join pg_class as c on c.relname = p.leaf_name and c.relnamespace = 'prop_trading_model'::regnamespace
+    left join pg_inherits as i on i.inhrelid = c.oid and i.inhparent = attachment_of.parent
 $$;
 
--- The account-days and marks of a month that no refresh has taken yet.
+-- The account-days and marks of a month of trades that no refresh has taken yet.
 create or replace function prop_trading_model.pending_of_month(wanted date) returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -2437,197 +2542,245 @@ as $$
     select
         (
             select count(*) from prop_trading_model.changed_account_days as c
-            where c.trade_date >= m.first_day and c.trade_date < m.next_month
+            where c.trade_date >= m.first_day and c.trade_date < m.next_day
         )
         + (select count(*) from prop_trading_model.changed_months as c where c.month = m.first_day)
         + (
             select count(*) from prop_trading_model.changed_leaves() as c
-            where c.lower < m.next_month and c.upper > m.first_day
+            where c.lower < m.next_day and c.upper > m.first_day
         )
-    from prop_trading_model.month_leaf(wanted) as m
+    from prop_trading_model.part_of('prop_trading_model.raw_trades_closed', wanted) as m
 $$;
 
--- Whether trades and net of a month's rollups are those of its file.
-create or replace function prop_trading_model.archive_agrees(wanted date) returns boolean
+-- Whether trades and net of a month's rollups are those of its file. True of metrics, which are in no rollup.
+create or replace function prop_trading_model.archive_agrees(parent regclass, wanted date) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select (f.rows, coalesce((f.sums ->> 'profit')::numeric, 0) + coalesce((f.sums ->> 'commission')::numeric, 0)
+    select p.holds <> 'trades'
+        or (f.rows, coalesce((f.sums ->> 'profit')::numeric, 0) + coalesce((f.sums ->> 'commission')::numeric, 0)
             + coalesce((f.sums ->> 'swap')::numeric, 0)) = (d.trades, d.net)
-    from prop_trading_model.month_leaf(wanted) as m
-    join prop_trading_model.cold_files as f on f.month = m.first_day
+    from prop_trading_model.part_of(parent, wanted) as p
+    join prop_trading_model.cold_files as f on f.parent_table = p.parent_table and f.lower = p.first_day
     cross join lateral (
         select coalesce(sum(r.trades), 0), coalesce(sum(r.net), 0) from prop_trading_model.rollup_market_day as r
-        where r.trade_date >= m.first_day and r.trade_date < m.next_month
+        where p.holds = 'trades' and r.trade_date >= p.first_day and r.trade_date < p.next_day
     ) as d (trades, net)
 $$;
 
--- The file of a month that is hot again has been deleted.
-create or replace function prop_trading_model.forget_file(wanted date) returns void
+-- The file of a month (year) that is hot again has been deleted.
+create or replace function prop_trading_model.forget_file(parent regclass, wanted date) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-    delete from prop_trading_model.month_state as s using prop_trading_model.month_leaf(wanted) as m
-    where s.month = m.first_day and s.state = 'hot';
-    delete from prop_trading_model.cold_files as f using prop_trading_model.month_leaf(wanted) as m
-    where f.month = m.first_day
-        and not exists (select from prop_trading_model.month_state as s where s.month = f.month and s.state <> 'hot');
+    delete from prop_trading_model.partition_state as s using prop_trading_model.part_of(parent, wanted) as p
+    where s.parent_table = p.parent_table and s.lower = p.first_day and s.state = 'hot';
+    delete from prop_trading_model.cold_files as f using prop_trading_model.part_of(parent, wanted) as p
+    where f.parent_table = p.parent_table and f.lower = p.first_day
+        and not exists (
+            select from prop_trading_model.partition_state as s
+            where s.parent_table = f.parent_table and s.lower = f.lower and s.state <> 'hot'
+        );
 $$;
 
--- The steps of archiving a month, and of taking an archive back; cold_months.sql says in which order and what holds between them.
+-- The steps of archiving a month or a year, and of taking an archive back; cold_months.sql says in which order and what holds
+-- between them.
 
--- The first step: from here on the trades of the month stay as they are. Returns the name of its table; done before, it
--- changes nothing. Refused while a refresh runs, while the month has changes that no refresh has taken, while somebody has
--- written to it and not committed (after 20 attempts of 500 ms), and for a month that has not ended or has no leaf of its own.
+-- What a month of trades must not be archived with, for its rollups are then all that is left of it in PostgreSQL: a refresh
+-- that is under way, or changes that none has taken (asked once nobody can write any more). Metrics are in no rollup.
+create or replace function prop_trading_model.refuse_refresh(part record) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if part.holds = 'trades' and not pg_try_advisory_xact_lock(hashtextextended('prop_trading_model.refresh', 0)) then
+        raise exception 'a refresh runs, and what it does to % must be whole before the month is archived', part.called
+            using errcode = 'lock_not_available', hint = 'Archive the month when the refresh has ended.';
+    end if;
+end
+$$;
+
+create or replace function prop_trading_model.refuse_pending(part record) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if part.holds = 'trades' and prop_trading_model.pending_of_month(part.first_day) > 0 then
+        raise exception 'the month % has changes that its rollups do not show yet', part.called
+            using errcode = 'object_in_use', hint = 'Run dpm refresh, then archive the month.';
+    end if;
+end
+$$;
+
+-- Locks a leaf against writers until the transaction ends; gives up after 20 attempts of 500 ms.
+create or replace function prop_trading_model.lock_out_writers(part record) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '500ms'
+as $$
+begin
+    for attempt in 1 .. 20 loop
+        begin
+            execute format('lock table only prop_trading_model.%I in share row exclusive mode', part.leaf_name);
+            return;
+        exception when lock_not_available then
+            perform pg_sleep(0.05 * attempt * (0.5 + random()));
+        end;
+    end loop;
+    raise exception 'the % % cannot be archived: somebody writes to prop_trading_model.%', part.unit, part.called, part.leaf_name
+        using errcode = 'lock_not_available', hint = 'See who in pg_locks; archive it when they are done.';
+end
+$$;
+
+-- The first step: from here on the rows stay as they are. Returns the name of their table; done before, it changes nothing.
+-- Refused for what refuse_refresh() and refuse_pending() say, while somebody has written to it and not committed, and for a
+-- month (year) that has not ended or has no leaf of its own.
 -- Locks: SHARE ROW EXCLUSIVE on the leaf, for a moment.
-create or replace function prop_trading_model.begin_archive(wanted date) returns name
+create or replace function prop_trading_model.begin_archive(parent regclass, wanted date) returns name
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    name text := to_char(of_month.first_day, 'YYYY-MM');
-    leaf text := format('prop_trading_model.%I', of_month.leaf_name);
-    found_state text;
+    part record := prop_trading_model.part_of(parent, wanted);
+    leaf text := format('prop_trading_model.%I', part.leaf_name);
+    refusal text;
 begin
-    if not pg_try_advisory_xact_lock(hashtextextended('prop_trading_model.refresh', 0)) then
-        raise exception 'a refresh runs, and what it does to % must be whole before the month is archived', name
-            using errcode = 'lock_not_available', hint = 'Archive the month when the refresh has ended.';
+    perform prop_trading_model.refuse_refresh(part);
+    perform from prop_trading_model.partition_state
+    where parent_table = part.parent_table and lower = part.first_day and state = 'archiving' for update;
+    if found then
+        return part.leaf_name;
     end if;
-    select state into found_state from prop_trading_model.month_state where month = of_month.first_day for update;
-    if found_state = 'archiving' then
-        return of_month.leaf_name;
+    perform prop_trading_model.require_hot(parent, wanted);
+    if part.next_day > prop_trading_model.utc_today() then
+        raise exception 'the % % has not ended: its % are still coming', part.unit, part.called, part.holds
+            using errcode = 'object_not_in_prerequisite_state', hint = format('Archive %ss that lie behind.', part.unit);
     end if;
-    perform prop_trading_model.require_hot(wanted);
-    if of_month.next_month > prop_trading_model.utc_today() then
-        raise exception 'the month % has not ended: its trades are still coming', name
-            using errcode = 'object_not_in_prerequisite_state', hint = 'Archive months that lie behind.';
-    end if;
-    if prop_trading_model.month_attachment(wanted) is distinct from 'yes' or (
-        select (b.lower, b.upper) <> (of_month.first_day, of_month.next_month)
+    if prop_trading_model.attachment_of(parent, wanted) is distinct from 'yes' or (
+        select (b.lower, b.upper) <> (part.first_day, part.next_day)
         from prop_trading_model.leaf_bounds(leaf::regclass) as b
     ) then
-        raise exception 'the month % has no partition %', name, of_month.leaf_name
+        raise exception 'the % % has no partition %', part.unit, part.called, part.leaf_name
             using errcode = 'object_not_in_prerequisite_state', hint = 'See dpm partitions list.';
     end if;
-    for attempt in 1 .. 20 loop
-        begin
-            execute format('lock table only %s in share row exclusive mode', leaf);
-            exit;
-        exception when lock_not_available then
-            if attempt = 20 then
-                raise exception 'the month % cannot be archived: somebody writes to %', name, leaf
-                    using errcode = 'lock_not_available', hint = 'See who in pg_locks; archive it when they are done.';
-            end if;
-            perform pg_sleep(0.05 * attempt * (0.5 + random()));
-        end;
-    end loop;
-    if prop_trading_model.pending_of_month(wanted) > 0 then
-        raise exception 'the month % has changes that its rollups do not show yet', name
-            using errcode = 'object_in_use', hint = 'Run dpm refresh, then archive the month.';
-    end if;
+    perform prop_trading_model.lock_out_writers(part);
+    perform prop_trading_model.refuse_pending(part);
     -- By row: a statement on the parent fires the row triggers of its leaves alone.
+    refusal := format('execute function prop_trading_model.refuse_archived_write(%L, %L)', parent, part.first_day);
     execute format(
-        'create or replace trigger refuse_write before insert or update or delete on %s'
-        ' for each row execute function prop_trading_model.refuse_archived_write(%L)', leaf, of_month.first_day
+        'create or replace trigger refuse_write before insert or update or delete on %s for each row %s', leaf, refusal
     );
-    execute format(
-        'create or replace trigger refuse_truncate before truncate on %s'
-        ' for each statement execute function prop_trading_model.refuse_archived_write(%L)', leaf, of_month.first_day
-    );
+    execute format('create or replace trigger refuse_truncate before truncate on %s for each statement %s', leaf, refusal);
     execute format('alter table %1$s enable always trigger refuse_write, enable always trigger refuse_truncate', leaf);
-    insert into prop_trading_model.month_state (month, state) values (of_month.first_day, 'archiving')
-    on conflict (month) do update set state = 'archiving', location = null, changed_at = clock_timestamp();
-    return of_month.leaf_name;
+    insert into prop_trading_model.partition_state (parent_table, lower, state)
+    values (part.parent_table, part.first_day, 'archiving')
+    on conflict (parent_table, lower) do update set state = 'archiving', location = null, changed_at = clock_timestamp();
+    return part.leaf_name;
 end
 $$;
 
 -- The file has been read back and equals the table: it may take its place.
 create or replace function prop_trading_model.note_archived(
-    wanted date, location text, rows bigint, bytes bigint, columns text[], sums jsonb, content_sha256 text, file_sha256 text
+    parent regclass, wanted date, location text, rows bigint, bytes bigint, columns text[], sums jsonb,
+    content_sha256 text, file_sha256 text
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    leaf regclass := format('prop_trading_model.%I', of_month.leaf_name)::regclass;
+    part record := prop_trading_model.part_of(parent, wanted);
+    leaf regclass := format('prop_trading_model.%I', part.leaf_name)::regclass;
 begin
-    update prop_trading_model.month_state set location = note_archived.location, changed_at = clock_timestamp()
-    where month = of_month.first_day and state = 'archiving';
+    update prop_trading_model.partition_state set location = note_archived.location, changed_at = clock_timestamp()
+    where parent_table = part.parent_table and lower = part.first_day and state = 'archiving';
     if not found then
-        raise exception 'the month % is not being archived', to_char(of_month.first_day, 'YYYY-MM')
+        raise exception 'the % % is not being archived', part.unit, part.called
             using errcode = 'object_not_in_prerequisite_state';
     end if;
-    delete from prop_trading_model.cold_files where month = of_month.first_day;
+    delete from prop_trading_model.cold_files where parent_table = part.parent_table and lower = part.first_day;
     insert into prop_trading_model.cold_files (
-        month, location, rows, bytes, partition_bytes, columns, sums, content_sha256, file_sha256
+        parent_table, lower, location, rows, bytes, partition_bytes, columns, sums, content_sha256, file_sha256
     )
     values (
-        of_month.first_day, note_archived.location, note_archived.rows, note_archived.bytes,
+        part.parent_table, part.first_day, note_archived.location, note_archived.rows, note_archived.bytes,
         pg_table_size(leaf) + pg_indexes_size(leaf), note_archived.columns, note_archived.sums,
         note_archived.content_sha256, note_archived.file_sha256
     );
-    delete from prop_trading_model.cold_logins
-    where trade_date >= of_month.first_day and trade_date < of_month.next_month;
-    execute format(
-        'insert into prop_trading_model.cold_logins (account_id, trade_date, login)'
-        ' select distinct on (account_id) account_id, trade_date, login from %s'
-        ' order by account_id, trade_date desc, close_time desc nulls last, id desc, trade_id desc', leaf
-    );
-end
-$$;
-
--- The last step, when the table is detached: it is dropped, and the month is cold.
-create or replace function prop_trading_model.finish_archive(wanted date) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set lock_timeout = '5s'
-as $$
-declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    attached text := prop_trading_model.month_attachment(wanted);
-begin
-    if attached <> 'no' or not exists (
-        select from prop_trading_model.month_state as s join prop_trading_model.cold_files as f using (month)
-        where s.month = of_month.first_day and s.state = 'archiving' and s.location = f.location
-        for update of s
-    ) then
-        raise exception 'the month % cannot be made cold: it is attached, or no verified file stands for it',
-            to_char(of_month.first_day, 'YYYY-MM') using errcode = 'object_not_in_prerequisite_state';
-    end if;
-    delete from prop_trading_model.known_leaves where leaf_name = of_month.leaf_name;
-    execute format('drop table if exists prop_trading_model.%I', of_month.leaf_name);
-    update prop_trading_model.month_state set state = 'cold', changed_at = clock_timestamp()
-    where month = of_month.first_day;
-end
-$$;
-
--- Takes an archive back that has not made the month cold: its table is attached as it was and can be written to. A detach
--- that is pending has to be finished first.
-create or replace function prop_trading_model.abandon_archive(wanted date) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set lock_timeout = '5s'
-as $$
-declare
-    of_month record := prop_trading_model.month_leaf(wanted);
-    leaf text := format('prop_trading_model.%I', of_month.leaf_name);
-    left_over name;
-begin
-    perform from prop_trading_model.month_state where month = of_month.first_day and state = 'archiving' for update;
-    if not found then
-        raise exception 'the month % is not being archived', to_char(of_month.first_day, 'YYYY-MM')
-            using errcode = 'object_not_in_prerequisite_state';
-    end if;
-    if prop_trading_model.month_attachment(wanted) = 'no' then
+    if part.holds = 'trades' then
+        perform prop_trading_model.forget_logins(part);
         execute format(
-            'alter table prop_trading_model.raw_trades_closed attach partition %s for values from (%L) to (%L)',
-            leaf, of_month.first_day, of_month.next_month
+            'insert into prop_trading_model.cold_logins (account_id, trade_date, login)'
+            ' select distinct on (account_id) account_id, trade_date, login from %s'
+            ' order by account_id, trade_date desc, close_time desc nulls last, id desc, trade_id desc', leaf
         );
     end if;
-    -- DETACH CONCURRENTLY leaves a check of the month's bounds.
+end
+$$;
+
+-- The logins that stand for a month's trades while it is cold.
+create or replace function prop_trading_model.forget_logins(part record) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if part.holds = 'trades' then
+        delete from prop_trading_model.cold_logins where trade_date >= part.first_day and trade_date < part.next_day;
+    end if;
+end
+$$;
+
+-- The last step, when the table is detached: it is dropped, and the month (year) is cold.
+create or replace function prop_trading_model.finish_archive(parent regclass, wanted date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+    part record := prop_trading_model.part_of(parent, wanted);
+    attached text := prop_trading_model.attachment_of(parent, wanted);
+begin
+    if attached <> 'no' or not exists (
+        select from prop_trading_model.partition_state as s
+        join prop_trading_model.cold_files as f using (parent_table, lower)
+        where s.parent_table = part.parent_table and s.lower = part.first_day and s.state = 'archiving'
+            and s.location = f.location
+        for update of s
+    ) then
+        raise exception 'the % % cannot be made cold: it is attached, or no verified file stands for it',
+            part.unit, part.called using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    delete from prop_trading_model.known_leaves where leaf_name = part.leaf_name;
+    execute format('drop table if exists prop_trading_model.%I', part.leaf_name);
+    update prop_trading_model.partition_state set state = 'cold', changed_at = clock_timestamp()
+    where parent_table = part.parent_table and lower = part.first_day;
+end
+$$;
+
+-- Takes an archive back that has not made the month (year) cold: its table is attached as it was and can be written to. A
+-- detach that is pending has to be finished first.
+create or replace function prop_trading_model.abandon_archive(parent regclass, wanted date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+    part record := prop_trading_model.part_of(parent, wanted);
+    leaf text := format('prop_trading_model.%I', part.leaf_name);
+    left_over name;
+begin
+    perform from prop_trading_model.partition_state
+    where parent_table = part.parent_table and lower = part.first_day and state = 'archiving' for update;
+    if not found then
+        raise exception 'the % % is not being archived', part.unit, part.called
+            using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    if prop_trading_model.attachment_of(parent, wanted) = 'no' then
+        execute format(
+            'alter table %s attach partition %s for values from (%L) to (%L)', parent, leaf, part.first_day, part.next_day
+        );
+    end if;
+    -- DETACH CONCURRENTLY leaves a check of the bounds.
     for left_over in
         select c.conname from pg_constraint as c
         where c.conrelid = leaf::regclass and c.contype = 'c' and c.conparentid = 0 and c.coninhcount = 0
@@ -2636,64 +2789,65 @@ begin
     end loop;
     execute format('drop trigger if exists refuse_write on %s', leaf);
     execute format('drop trigger if exists refuse_truncate on %s', leaf);
-    delete from prop_trading_model.cold_logins
-    where trade_date >= of_month.first_day and trade_date < of_month.next_month;
-    update prop_trading_model.month_state set state = 'hot', changed_at = clock_timestamp()
-    where month = of_month.first_day;
+    perform prop_trading_model.forget_logins(part);
+    update prop_trading_model.partition_state set state = 'hot', changed_at = clock_timestamp()
+    where parent_table = part.parent_table and lower = part.first_day;
 end
 $$;
 
--- The steps of restoring a month; cold_months.sql says in which order and what holds between them.
+-- The steps of restoring a month or a year; cold_months.sql says in which order and what holds between them.
 
 -- The first step of a restore. The file still counts.
-create or replace function prop_trading_model.begin_restore(wanted date) returns void
+create or replace function prop_trading_model.begin_restore(parent regclass, wanted date) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(wanted);
+    part record := prop_trading_model.part_of(parent, wanted);
 begin
-    update prop_trading_model.month_state set state = 'restoring', changed_at = clock_timestamp()
-    where month = of_month.first_day and state in ('cold', 'restoring');
+    update prop_trading_model.partition_state set state = 'restoring', changed_at = clock_timestamp()
+    where parent_table = part.parent_table and lower = part.first_day and state in ('cold', 'restoring');
     if not found then
-        raise exception 'the month % is not in the archive', to_char(of_month.first_day, 'YYYY-MM')
+        raise exception 'the % % is not in the archive', part.unit, part.called
             using errcode = 'object_not_in_prerequisite_state';
     end if;
 end
 $$;
 
 -- The bare table that the file's rows are copied into, in the transaction that attaches it.
-create or replace function prop_trading_model.make_restored_month(wanted date) returns name
+create or replace function prop_trading_model.make_restored(parent regclass, wanted date) returns name
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-    select prop_trading_model.make_bare_table(m.leaf_name || '_restored', m.first_day)
-    from prop_trading_model.month_leaf(wanted) as m
+    select prop_trading_model.make_bare_table(parent, p.leaf_name || '_restored', p.first_day)
+    from prop_trading_model.part_of(parent, wanted) as p
 $$;
 
--- Indexes and attaches that table: the month is hot. Nothing is marked, unless the rollups are not those of the file's sums.
-create or replace function prop_trading_model.attach_restored_month(wanted date) returns void
+-- Indexes and attaches that table: the month (year) is hot. Nothing is marked, unless the rollups are not those of the file's
+-- sums.
+create or replace function prop_trading_model.attach_restored(parent regclass, wanted date) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    of_month record := prop_trading_model.month_leaf(wanted);
+    part record := prop_trading_model.part_of(parent, wanted);
 begin
-    perform from prop_trading_model.month_state where month = of_month.first_day and state = 'restoring' for update;
+    perform from prop_trading_model.partition_state
+    where parent_table = part.parent_table and lower = part.first_day and state = 'restoring' for update;
     if not found then
-        raise exception 'the month % is not being restored', to_char(of_month.first_day, 'YYYY-MM')
+        raise exception 'the % % is not being restored', part.unit, part.called
             using errcode = 'object_not_in_prerequisite_state';
     end if;
-    if not prop_trading_model.attach_bare_table(of_month.leaf_name || '_restored', of_month.first_day) then
-        raise exception 'there is a table % already, or a partition for its month', of_month.leaf_name
-            using errcode = 'duplicate_table', hint = 'Find out who made it: the month was in the archive. Detach and rename it.';
+    if not prop_trading_model.attach_bare_table(parent, part.leaf_name || '_restored', part.first_day) then
+        raise exception 'there is a table % already, or a partition for its %', part.leaf_name, part.unit
+            using errcode = 'duplicate_table',
+                hint = format('Find out who made it: the %s was in the archive. Detach and rename it.', part.unit);
     end if;
-    delete from prop_trading_model.cold_logins
-    where trade_date >= of_month.first_day and trade_date < of_month.next_month;
-    update prop_trading_model.month_state set state = 'hot', changed_at = clock_timestamp()
-    where month = of_month.first_day;
-    if not prop_trading_model.archive_agrees(wanted) then
-        perform prop_trading_model.mark_months(of_month.first_day, of_month.next_month, 'rollups differ from the archive');
+    perform prop_trading_model.forget_logins(part);
+    update prop_trading_model.partition_state set state = 'hot', changed_at = clock_timestamp()
+    where parent_table = part.parent_table and lower = part.first_day;
+    if not prop_trading_model.archive_agrees(parent, wanted) then
+        perform prop_trading_model.mark_months(part.first_day, part.next_day, 'rollups differ from the archive');
     end if;
 end
 $$;
@@ -2844,10 +2998,7 @@ as $$
     cross join lateral (
         select array_agg(start::date order by start) as starts
         from generate_series(l.upper_before::timestamp, l.lower - l.every, l.every) as start
-        where l.every = interval '1 year'  -- only months can be in the archive
-            or not exists (
-                select from prop_trading_model.month_state as m where m.month = start and m.state <> 'hot'
-            )
+        where start::date not in (select prop_trading_model.archived_starts(l.parent))
     ) as missing
     where l.parent_table like 'raw\_%'  -- the refresh makes a rollup's when it needs one
         and l.upper_before < l.lower and l.upper_before > l.lower - interval '2 years'
@@ -2908,17 +3059,16 @@ as $$
     cross join lateral (
         select to_date(substr(c.relname, length(p.relname) + 2), t.suffix) as day
     ) as begins
-    where not exists (
-        select from prop_trading_model.month_state as m where m.month = begins.day and m.state <> 'hot'
-    )
+    where begins.day not in (select prop_trading_model.archived_starts(t.parent))
     union all
     select 'overlap', 'error', l.parent_table, l.leaf_name,
-        format('the month %s is in the archive and has a partition too', to_char(m.month, 'YYYY-MM')),
-        'restore the month or drop the partition, after comparing them', true
-    from prop_trading_model.month_state as m
+        format('the %s %s is in the archive and has a partition too', p.unit, p.called),
+        format('restore the %s or drop the partition, after comparing them', p.unit), true
+    from prop_trading_model.partition_state as s
     join prop_trading_model.partition_leaves() as l
-        on l.parent_table = 'raw_trades_closed' and l.lower <= m.month and l.upper > m.month and not l.detach_pending
-    where m.state = 'cold'
+        on l.parent_table = s.parent_table and l.lower <= s.lower and l.upper > s.lower and not l.detach_pending
+    cross join lateral prop_trading_model.part_of(l.parent, s.lower) as p
+    where s.state = 'cold'
 $$;
 
 -- Triggers of the change log that are missing, disabled or call something else; others that a leaf has disabled.
@@ -3342,7 +3492,7 @@ $$;
 
 -- analyze_partitions(): brings the statistics of every leaf that was written since its last ANALYZE up to date (with collect),
 -- and shows size, use and state of each: rows as estimated (with exact: counted, which reads everything), bytes, dead rows, when
--- it was last looked after. A month in the archive is a row too: it has no leaf, so no bytes here.
+-- it was last looked after. A month (year) in the archive is a row too: it has no leaf, so no bytes here.
 -- Invariant: a leaf that somebody else has locked is shown all the same, and its statistics left for the next time.
 
 -- What ANALYZE has to look at: leaves that were written since, and tables whose leaves were. The tables have statistics of their
@@ -3412,7 +3562,7 @@ begin
         )
         select
             l.leaf_name, l.parent_table, l.lower, l.upper,
-            case when l.detach_pending then 'detach pending' else coalesce(m.state, 'hot') end,
+            case when l.detach_pending then 'detach pending' else coalesce(a.state, 'hot') end,
             greatest(c.reltuples, 0)::bigint, pg_relation_size(c.oid), pg_indexes_size(c.oid),
             coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0), s.n_dead_tup,
             greatest(s.last_vacuum, s.last_autovacuum), greatest(s.last_analyze, s.last_autoanalyze),
@@ -3420,20 +3570,24 @@ begin
             case when l.parent_table = 'raw_trades_closed' then (
                 select coalesce(sum(p.keys), 0)::bigint from pending as p where p.month >= l.lower and p.month < l.upper
             ) end,
-            s.seq_scan, (counts ->> l.leaf_name)::bigint, m.location
+            s.seq_scan, (counts ->> l.leaf_name)::bigint, a.location
         from prop_trading_model.partition_leaves() as l
         join pg_class as c on c.oid = l.leaf
         join pg_stat_all_tables as s on s.relid = c.oid
-        left join prop_trading_model.month_state as m on m.month = l.lower and l.parent_table = 'raw_trades_closed'
+        left join prop_trading_model.partition_state as a on a.lower = l.lower and a.parent_table = l.parent_table
         union all
         select
-            prop_trading_model.leaf_name('prop_trading_model.raw_trades_closed', m.month), 'raw_trades_closed', m.month,
-            (m.month + interval '1 month')::date, m.state, null, 0, 0, 0, null, null, null, null,
-            (select p.keys from pending as p where p.month = m.month), null, null, m.location
-        from prop_trading_model.month_state as m
-        where m.state <> 'hot' and not exists (
+            part.leaf_name::text, part.parent_table::text, part.first_day, part.next_day, a.state, null, 0, 0, 0, null, null,
+            null, null,
+            case when part.holds = 'trades' then (select p.keys from pending as p where p.month = a.lower) end,
+            null, null, a.location
+        from prop_trading_model.partitioned_tables() as t
+        join pg_class as c on c.oid = t.parent
+        join prop_trading_model.partition_state as a on a.parent_table = c.relname and a.state <> 'hot'
+        cross join lateral prop_trading_model.part_of(t.parent, a.lower) as part
+        where not exists (
             select from prop_trading_model.partition_leaves() as l
-            where l.parent_table = 'raw_trades_closed' and l.lower <= m.month and l.upper > m.month
+            where l.parent = t.parent and l.lower <= a.lower and l.upper > a.lower
         )
         order by 2, 3;
 end
@@ -3477,7 +3631,7 @@ declare
         'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
         'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()',
-        'require_hot(date)', 'month_leaf(date)', 'month_attachment(date)'
+        'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',

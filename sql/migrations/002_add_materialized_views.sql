@@ -1819,7 +1819,7 @@ declare
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
-    perform prop_trading_model.require_hot(first_day);
+    perform prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', first_day);
     perform prop_trading_model.compare_leaves();
     delete from prop_trading_model.changed_months where month = first_day;
     marked := found;
@@ -2290,6 +2290,8 @@ create unique index if not exists mv_market_regime_performance_key
 -- are those of this moment: of the rollup, and of the raw rows for what waits in the change log. No trade means 0; a figure
 -- that the metrics leave empty claims nothing and is not compared. only_in says which side alone has the account-day; of
 -- metrics without trades that is told only if they claim something other than 0.
+-- Days of a year whose metrics are in the archive, or on the way, are left out: one of the two sides is not there. Months of
+-- trades that are in the archive are compared like the others, as the rollup keeps them.
 -- A condition on account_id or date reaches the tables under it: both are keys of every grouping here.
 
 create or replace view prop_trading_model.v_metrics_reconciliation as
@@ -2378,7 +2380,12 @@ cross join lateral (
         case when f.metrics_volume_traded <> f.trades_volume_traded then 'volume_traded' end
     ], null) as differs
 ) as compared
-where f.only_in is not distinct from 'trades' or compared.differs <> '{}';
+where (f.only_in is not distinct from 'trades' or compared.differs <> '{}')
+    and not exists (
+        select from prop_trading_model.partition_state as s
+        where s.parent_table = 'raw_metrics_daily' and s.state <> 'hot'
+            and s.lower = date_trunc('year', f.date::timestamp)::date
+    );
 
 -- What the rollups do not show yet: the account-days in the log, and whole months to be read from the raw trades.
 -- Invariant: whatever was committed and differs from the rollups lies in one of the two. Months in an archive are in
@@ -2622,7 +2629,7 @@ declare
         'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
         'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()',
-        'require_hot(date)', 'month_leaf(date)', 'month_attachment(date)'
+        'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',
