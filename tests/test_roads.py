@@ -284,8 +284,8 @@ def test_a_downgrade_that_would_lose_an_archived_month_is_refused(database_url: 
     alembic(database_url, upgrade, "head")
     with session(database_url, autocommit=True) as conn:
         conn.execute(
-            "insert into cold_files (month, location, rows, bytes, partition_bytes, columns, sums, content_sha256, file_sha256)"
-            " values ('2024-01-01', 'x', 1, 1, 1, '{}', '{}', repeat('0', 64), repeat('0', 64))"
+            "insert into cold_files (parent_table, lower, location, rows, bytes, partition_bytes, columns, sums, content_sha256,"
+            " file_sha256) values ('raw_trades_closed', '2024-01-01', 'x', 1, 1, 1, '{}', '{}', repeat('0', 64), repeat('0', 64))"
         )
     with pytest.raises(DpmError, match="restore them first"):
         alembic(database_url, downgrade, "000")

@@ -125,7 +125,7 @@ declare
     trades constant regclass := 'prop_trading_model.raw_trades_closed';
     part record := prop_trading_model.part_of(trades, month);
 begin
-    perform prop_trading_model.require_hot(trades, month);
+    perform prop_trading_model.require_hot(month);
     if prop_trading_model.has_leaf(trades, part.first_day, part.next_day) then
         return null;
     end if;

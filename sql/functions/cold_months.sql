@@ -8,7 +8,7 @@
 
 -- Of an earlier version, which knew of months of trades only:
 drop function if exists
-    prop_trading_model.month_leaf(date), prop_trading_model.require_hot(date), prop_trading_model.month_attachment(date),
+    prop_trading_model.month_leaf(date), prop_trading_model.month_attachment(date),
     prop_trading_model.archive_agrees(date), prop_trading_model.forget_file(date), prop_trading_model.begin_archive(date),
     prop_trading_model.note_archived(date, text, bigint, bigint, text[], jsonb, text, text),
     prop_trading_model.finish_archive(date), prop_trading_model.abandon_archive(date), prop_trading_model.begin_restore(date),
@@ -61,6 +61,14 @@ begin
             end;
     end if;
 end
+$$;
+
+-- The same of a month of trades.
+create or replace function prop_trading_model.require_hot(wanted date) returns void
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', wanted)
 $$;
 
 -- Refuses what is written to a leaf while its month (year) is archived.

@@ -115,7 +115,7 @@ declare
     suffix text := to_char(first_day, 'YYYY_MM');
     created boolean;
 begin
-    perform prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', first_day);
+    perform prop_trading_model.require_hot(first_day);
     created := prop_trading_model.create_leaf(
         'prop_trading_model.raw_trades_closed', 'raw_trades_closed_' || suffix, first_day, next_month);
     if created then

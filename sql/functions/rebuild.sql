@@ -135,7 +135,7 @@ declare
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
-    perform prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', first_day);
+    perform prop_trading_model.require_hot(first_day);
     perform prop_trading_model.compare_leaves();
     delete from prop_trading_model.changed_months where month = first_day;
     marked := found;

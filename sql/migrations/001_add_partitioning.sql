@@ -2013,7 +2013,7 @@ declare
     suffix text := to_char(first_day, 'YYYY_MM');
     created boolean;
 begin
-    perform prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', first_day);
+    perform prop_trading_model.require_hot(first_day);
     created := prop_trading_model.create_leaf(
         'prop_trading_model.raw_trades_closed', 'raw_trades_closed_' || suffix, first_day, next_month);
     if created then
@@ -2420,7 +2420,7 @@ declare
     trades constant regclass := 'prop_trading_model.raw_trades_closed';
     part record := prop_trading_model.part_of(trades, month);
 begin
-    perform prop_trading_model.require_hot(trades, month);
+    perform prop_trading_model.require_hot(month);
     if prop_trading_model.has_leaf(trades, part.first_day, part.next_day) then
         return null;
     end if;
@@ -2455,7 +2455,7 @@ $$;
 
 -- Of an earlier version, which knew of months of trades only:
 drop function if exists
-    prop_trading_model.month_leaf(date), prop_trading_model.require_hot(date), prop_trading_model.month_attachment(date),
+    prop_trading_model.month_leaf(date), prop_trading_model.month_attachment(date),
     prop_trading_model.archive_agrees(date), prop_trading_model.forget_file(date), prop_trading_model.begin_archive(date),
     prop_trading_model.note_archived(date, text, bigint, bigint, text[], jsonb, text, text),
     prop_trading_model.finish_archive(date), prop_trading_model.abandon_archive(date), prop_trading_model.begin_restore(date),
@@ -2508,6 +2508,14 @@ begin
             end;
     end if;
 end
+$$;
+
+-- The same of a month of trades.
+create or replace function prop_trading_model.require_hot(wanted date) returns void
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', wanted)
 $$;
 
 -- Refuses what is written to a leaf while its month (year) is archived.
@@ -3631,7 +3639,7 @@ declare
         'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
         'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()',
-        'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
+        'require_hot(date)', 'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',

@@ -1819,7 +1819,7 @@ declare
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
-    perform prop_trading_model.require_hot('prop_trading_model.raw_trades_closed', first_day);
+    perform prop_trading_model.require_hot(first_day);
     perform prop_trading_model.compare_leaves();
     delete from prop_trading_model.changed_months where month = first_day;
     marked := found;
@@ -2629,7 +2629,7 @@ declare
         'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
         'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()',
-        'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
+        'require_hot(date)', 'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',

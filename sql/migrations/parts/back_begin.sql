@@ -11,8 +11,8 @@ begin
         raise exception 'this downgrade changes tables offline, and somebody uses them: stop the programs first';
     end;
     if exists (select from prop_trading_model.cold_files) then
-        raise exception 'months of trades are in an archive, and this downgrade would lose them:'
-            ' restore them first (dpm partitions restore MONTH...)';
+        raise exception 'months of trades or years of metrics are in an archive, and this downgrade would lose them:'
+            ' restore them first (dpm partitions restore MONTH_OR_YEAR...)';
     end if;
     if (select greatest(
             (select max(id) from prop_trading_model.raw_trades_closed),
