@@ -96,6 +96,18 @@ def test_every_write_since_the_cutover_is_in_the_originals_after_a_rollback(db: 
         assert kind(conn) == "p" and trades(conn) == after
 
 
+def test_no_rollback_leaves_months_and_years_behind_in_the_archive(db: Database) -> None:
+    with session(db.url, autocommit=True) as conn:
+        said(cutover, db)
+        conn.execute(
+            "insert into prop_trading_model.partition_state (parent_table, lower, state) values"
+            " ('raw_trades_closed', '2024-01-01', 'cold'), ('raw_metrics_daily', '2023-01-01', 'cold')"
+        )
+        with pytest.raises(DpmError, match=r"in the archive: 2024-01, 2023\. Restore them .* restore 2024-01 2023, then"):
+            said(rollback, db)
+        assert kind(conn) == "p"
+
+
 def test_a_cutover_is_refused_by_the_name_of_what_would_not_come_along(db: Database) -> None:
     with session(db.url, autocommit=True) as conn:
         conn.execute("create table notes (trade integer references prop_trading_model.raw_trades_closed (id))")

@@ -26,6 +26,7 @@ from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
 from dpm_assets.migration.parts import parts
 from dpm_assets.migration.sessions import alone, owner, phase, require_phase
 from dpm_assets.migration.start import copy_everything, moved
+from dpm_assets.partitions.cold.states import cold_parts
 from dpm_assets.partitions.patience import LOCK_MILLISECONDS
 from dpm_assets.schema.apply import note_digest, stamp
 from dpm_assets.settings import settings, sql_dir
@@ -69,17 +70,14 @@ def cutover(db: Database, report: Report, *, patience: float = _PATIENCE_SECONDS
 def rollback(db: Database, report: Report, *, patience: float = _PATIENCE_SECONDS) -> None:
     """Let programs use the original tables again, with every write since the cutover. The new tables stay and follow.
 
-    Raises DpmError, with nothing changed, as `cutover` does, and while months are in the archive.
+    Raises DpmError, with nothing changed, as `cutover` does, and while months or years are in the archive.
     """
     with alone(db) as conn:
         require_phase(conn, "moved")
-        cold = conn.execute(
-            f"select month from {SCHEMA}.month_state where state <> 'hot' order by 1".encode()
-        ).fetchall()
-        if cold:
-            names = ", ".join(f"{row[0]:%Y-%m}" for row in cold)
+        if cold := [str(found.part) for found in cold_parts(conn) if found.state != "hot"]:
             raise DpmError(
-                f"Months are in the archive: {names}. Restore them with dpm partitions restore {names}, then go back."
+                f"Months or years are in the archive: {', '.join(cold)}. Restore them with dpm partitions restore "
+                f"{' '.join(cold)}, then go back."
             )
         _refuse_high_ids(conn)
         refuse_dependents(find_dependents(conn, sides(conn, "successor")))
