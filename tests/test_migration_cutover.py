@@ -103,7 +103,9 @@ def test_no_rollback_leaves_months_and_years_behind_in_the_archive(db: Database)
             "insert into prop_trading_model.partition_state (parent_table, lower, state) values"
             " ('raw_trades_closed', '2024-01-01', 'cold'), ('raw_metrics_daily', '2023-01-01', 'cold')"
         )
-        with pytest.raises(DpmError, match=r"in the archive: 2024-01, 2023\. Restore them .* restore 2024-01 2023, then"):
+        with pytest.raises(
+            DpmError, match=r"in the archive: 2024-01, 2023\. Restore them .* restore 2024-01 2023, then"
+        ):
             said(rollback, db)
         assert kind(conn) == "p"
 
