@@ -27,8 +27,8 @@ test: install
 test-sql: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m sql
 
-# The proof of the proof (part of `make test` too): each mechanism that keeps the refresh exact is switched off in a database,
-# and the permutations, kills and properties that guard it have to fail.
+# The proof of the proof (part of `make test` too): each mechanism that keeps the refresh exact, and each guard of the
+# archive, is switched off in a database, and the tests that guard it have to fail.
 test-mutations: install
 	$(BIN)/python -m pytest -m mutation
 
