@@ -110,6 +110,71 @@ def test_no_rollback_leaves_months_and_years_behind_in_the_archive(db: Database)
         assert kind(conn) == "p"
 
 
+def test_the_originals_follow_at_once_or_their_account_days_stand_in_the_log(db: Database) -> None:
+    def same(conn: Connection) -> bool:
+        return trades(conn) == trades(conn, "prop_trading_model_old")
+
+    def logged(conn: Connection) -> object:
+        row = conn.execute("select count(*) from prop_trading_model_migration.changed_successors").fetchone()
+        assert row is not None
+        return row[0]
+
+    said(cutover, db)
+    table = "prop_trading_model.raw_trades_closed"
+    with session(db.url, autocommit=True) as conn:
+        for statement in (
+            f"update {table} set profit = 5 where account_id = 'a1'",
+            f"update {table} set trade_date = '2024-03-03', account_id = 'b4' where account_id = 'a4'",
+            f"delete from {table}_2024_01 where account_id = 'a2'",
+            f"insert into {table} (trade_id, account_id, login, trade_date) values ('new', 'a3', 'l', '2024-02-02')",
+            f"insert into {table} select * from {table} where trade_id = 'new'"
+            " on conflict (account_id, trade_date, trade_id) do update set profit = 3",
+        ):
+            conn.execute(statement.encode())
+            assert same(conn) and logged(conn) == 0, statement
+        # What does not follow at once: an id that the original has, or cannot hold, a large statement, another isolation.
+        conn.execute(f"update {table} set id = 1 where trade_id = 'new'".encode())
+        conn.execute(f"update {table} set id = 5000000000 where trade_id = 't9'".encode())
+        conn.execute(f"update {table} set lots = lots + 1".encode())
+        conn.execute("begin isolation level repeatable read")
+        conn.execute(f"delete from {table} where account_id = 'a7'".encode())
+        conn.execute("commit")
+        assert logged(conn) != 0 and not same(conn)
+        conn.execute(f"update {table} set id = 800000 where trade_id in ('new')".encode())
+        conn.execute(f"update {table} set id = 800001 where trade_id in ('t9')".encode())
+        before = trades(conn)
+        said(rollback, db)
+        assert trades(conn) == before
+
+
+def test_a_change_does_not_wait_for_what_is_brought_over_and_is_not_lost(db: Database) -> None:
+    said(cutover, db)
+    with session(db.url) as follower, session(db.url, autocommit=True) as writer:
+        writer.execute(
+            "update prop_trading_model.raw_trades_closed set lots = lots + 1"
+        )  # too much for its own transaction
+        follower.execute("select prop_trading_model_migration.follow_successors(100000)")
+        writer.execute("delete from prop_trading_model.raw_trades_closed where account_id = 'a1'")
+        writer.execute("update prop_trading_model.raw_trades_closed set profit = 8 where account_id = 'a2'")
+        follower.commit()
+        before = trades(writer)
+        said(rollback, db)
+        assert trades(writer) == before
+
+
+def test_an_id_that_stands_at_two_trades_is_named_and_neither_is_lost(db: Database) -> None:
+    said(cutover, db)
+    with session(db.url, autocommit=True) as conn:
+        conn.execute("update prop_trading_model.raw_trades_closed set id = 1 where trade_id = 't9'")
+        before = trades(conn)
+        with pytest.raises(DpmError, match="the id 1 stands at two rows"):
+            said(rollback, db)
+        assert kind(conn) == "p"
+        conn.execute("update prop_trading_model.raw_trades_closed set id = default where trade_id = 't9'")
+        said(rollback, db)
+        assert trades(conn) == before
+
+
 def test_a_cutover_is_refused_by_the_name_of_what_would_not_come_along(db: Database) -> None:
     with session(db.url, autocommit=True) as conn:
         conn.execute("create table notes (trade integer references prop_trading_model.raw_trades_closed (id))")

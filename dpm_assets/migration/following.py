@@ -1,14 +1,18 @@
 """Bringing over what was written meanwhile, by account-day, in bites."""
 
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
+from dpm_assets.errors import DpmError
 from dpm_assets.migration.names import MIGRATION, MOVED
 from dpm_assets.migration.parts import Part
 
 # Account-days of one transaction: some tens of thousands of rows.
 BITE_KEYS = 5_000
+
+# Account-days that are brought over in milliseconds, as under the lock of a cutover.
+LITTLE = 100
 
 
 def follow_part(conn: psycopg.Connection[Any], part: Part) -> int:
@@ -32,14 +36,14 @@ def follow_outside(conn: psycopg.Connection[Any]) -> int:
     return followed
 
 
-def follow_successors(conn: psycopg.Connection[Any]) -> int:
-    """After the cutover: bring the originals up to date with the new tables; the account-days brought over."""
+def follow_side(conn: psycopg.Connection[Any], side: Literal["originals", "successors"]) -> int:
+    """While nobody else copies: bring over what was written to the originals (successors), until little is left; the keys
+    brought over. Raises DpmError for an id that stands at two rows, which the originals cannot hold."""
     followed = 0
-    for moved in MOVED:
-        while taken := _count(conn, "follow_successor(%s, %s)", [moved, BITE_KEYS]):
-            followed += taken
-            if taken < BITE_KEYS:
-                break
+    while taken := _count(conn, f"follow_{side}(%s)", [BITE_KEYS]):
+        followed += taken
+        if taken < LITTLE:
+            break
     return followed
 
 
@@ -57,6 +61,11 @@ def keys_waiting(conn: psycopg.Connection[Any], log: str, bound: int = 2**62) ->
 
 
 def _count(conn: psycopg.Connection[Any], call: str, values: list[Any]) -> int:
-    row = conn.execute(f"select {MIGRATION}.{call}".encode(), values).fetchone()
+    try:
+        row = conn.execute(f"select {MIGRATION}.{call}".encode(), values).fetchone()
+    except psycopg.errors.UniqueViolation as error:
+        raise DpmError(
+            f"{error.diag.message_primary}. {error.diag.message_hint or error.diag.message_detail}"
+        ) from error
     assert row is not None
     return int(row[0])

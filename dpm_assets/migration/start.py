@@ -6,7 +6,7 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.copying import copy_parts
 from dpm_assets.migration.disk import refuse_small_disk
-from dpm_assets.migration.following import follow_outside, follow_part, follow_successors, truncated
+from dpm_assets.migration.following import follow_outside, follow_part, follow_side, truncated
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION
 from dpm_assets.migration.parts import Part, held, parts
@@ -28,7 +28,7 @@ def start(
     if moved(db):
         with alone(db) as conn:
             report(
-                f"{follow_successors(conn):,} account-days brought over to the original tables, which are up to date"
+                f"{follow_side(conn, 'successors'):,} account-days brought over to the original tables, which are up to date"
             )
         return
     _set_up(db, report, jobs, set_aside, free_bytes)

@@ -6,7 +6,7 @@ Before it everything is done that can be done while programs work; under the loc
 import random
 from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -20,7 +20,7 @@ from dpm_assets.migration.dependents import (
     refuse_dependents,
     sides,
 )
-from dpm_assets.migration.following import BITE_KEYS, keys_waiting
+from dpm_assets.migration.following import LITTLE, follow_side, keys_waiting
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
 from dpm_assets.migration.parts import parts
@@ -30,9 +30,6 @@ from dpm_assets.partitions.cold.states import cold_parts
 from dpm_assets.partitions.patience import LOCK_MILLISECONDS
 from dpm_assets.schema.apply import note_digest, stamp
 from dpm_assets.settings import settings, sql_dir
-
-# Keys that are brought over under the lock at most: milliseconds of work.
-_KEYS_UNDER_LOCK = 100
 
 # What nobody but the migration and autovacuum holds may be waited for; autovacuum gives way after a second.
 _OTHERS_MILLISECONDS = 5_000
@@ -94,11 +91,11 @@ class _Direction:
     taking_over: Side
     leaving: Side
     log: str
-    follow: str
+    follow: Literal["originals", "successors"]
 
 
-_FORWARD = _Direction("successor", "original", "changed_originals", "follow_originals")
-_BACK = _Direction("original", "successor", "changed_successors", "follow_successors")
+_FORWARD = _Direction("successor", "original", "changed_originals", "originals")
+_BACK = _Direction("original", "successor", "changed_successors", "successors")
 
 
 def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patience: float) -> None:
@@ -106,7 +103,7 @@ def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patien
     while True:
         for grant in grants_to_copy(conn, way.taking_over):
             conn.execute(grant.encode())
-        _follow(conn, way)
+        follow_side(conn, way.follow)
         _wait_for_older_snapshots(conn, give_up)
         dependents = [each for each in find_dependents(conn, sides(conn, way.leaving)) if each.fate == "made again"]
         began = monotonic()
@@ -164,11 +161,11 @@ def _lock(conn: psycopg.Connection[Any], way: _Direction) -> None:
 
 def _follow_the_last(conn: psycopg.Connection[Any], way: _Direction) -> None:
     """Under the lock: bring over the last keys, or give up when there are too many, or one that stays."""
-    waiting = keys_waiting(conn, way.log, _KEYS_UNDER_LOCK + 1)
-    if waiting > _KEYS_UNDER_LOCK:
+    waiting = keys_waiting(conn, way.log, LITTLE + 1)
+    if waiting > LITTLE:
         raise _TooMuchLeft
     if waiting:
-        conn.execute(f"select {MIGRATION}.{way.follow}({_KEYS_UNDER_LOCK})".encode())
+        conn.execute(f"select {MIGRATION}.follow_{way.follow}({LITTLE})".encode())
         if keys_waiting(conn, way.log, 1):
             raise _TooMuchLeft
 
@@ -182,14 +179,6 @@ def _names(conn: psycopg.Connection[Any], side: Side) -> str:
         f"select {side}::text from {MIGRATION}.moved_tables order by table_name desc".encode()
     ).fetchall()
     return ", ".join(row[0] for row in rows)
-
-
-def _follow(conn: psycopg.Connection[Any], way: _Direction) -> None:
-    """Until what is left is what programs have just written."""
-    for _ in range(1000):
-        row = conn.execute(f"select {MIGRATION}.{way.follow}({BITE_KEYS})".encode()).fetchone()
-        if row is None or row[0] < _KEYS_UNDER_LOCK:
-            return
 
 
 def _wait_for_older_snapshots(conn: psycopg.Connection[Any], give_up: float) -> None:

@@ -54,6 +54,7 @@ begin
     delete from prop_trading_model_migration.unmoved_rows as u
     using unnest(accounts, days) as k (account_id, day)
     where u.table_name = moved and u.account_id = k.account_id and u.day = k.day;
+    perform set_config('prop_trading_model_migration.following', 'on', true);
     execute format(
         'delete from %s as n using unnest($1, $2) as k (account_id, day) where n.account_id = k.account_id and n.%I = k.day',
         m.successor, m.day_column
@@ -76,6 +77,7 @@ begin
         prop_trading_model_migration.rows_of_key(moved), prop_trading_model_migration.place_in_key(moved),
         moved, m.day_column, m.successor, columns
     ) using accounts, days;
+    perform set_config('prop_trading_model_migration.following', '', true);
     return cardinality(accounts);
 end
 $$;
@@ -130,9 +132,12 @@ declare
         select t from prop_trading_model_migration.moved_tables as t where t.table_name = moved
     );
     of_keys text;
+    twice bigint;
     accounts varchar[];
     days date[];
 begin
+    -- Transactions that bring their own changes over end first, and none begins to: both would write the same rows.
+    perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.migration.follow', 0));
     with gone as (
         delete from prop_trading_model_migration.changed_successors as c
         where c.ctid = any (array(
@@ -154,22 +159,34 @@ begin
         '   where other.account_id = n.account_id and other.day = n.%2$I)',
         m.successor, m.day_column
     );
+    perform set_config('prop_trading_model_migration.following', 'on', true);
+    -- One statement, so one snapshot: a trade that moves to one of these account-days meanwhile would be found there, and its id
+    -- still in the original. The insert asks for what the delete has done, which is done first then.
     execute format(
-        'delete from %1$s as o using ('
+        'with taken as materialized (%4$s),'
+        ' doomed as (delete from %1$s as o using ('
         '   select o.id from unnest($1, $2) as k (account_id, day) cross join lateral %2$s as o'
         '   union'
         '   select o.id from unnest($1, $2) as k (account_id, day)'
         '   cross join lateral (select * from %1$s as o where o.%3$I = k.day and k.account_id is null) as o'
         '   union'
-        '   select t.id from (%4$s) as t'
+        '   select t.id from taken as t'
         ' ) as changed where o.id = changed.id and not exists ('
-        '   select from prop_trading_model_migration.unmoved_rows as u where u.table_name = %5$L and u.id = o.id)',
-        m.original, prop_trading_model_migration.rows_of_key(moved), m.day_column, of_keys, moved
-    ) using accounts, days;
-    execute format(
-        'insert into %s (%s) select %s from (%s) as t',
-        m.original, prop_trading_model_migration.column_list(moved), prop_trading_model_migration.as_original(moved), of_keys
-    ) using accounts, days;
+        '   select from prop_trading_model_migration.unmoved_rows as u where u.table_name = %5$L and u.id = o.id)'
+        ' returning o.id, o.account_id, %6$s as day),'
+        ' given as (insert into %1$s (%8$s) select %9$s from taken as t where (select count(*) from doomed) is not null)'
+        ' select min(d.id) from doomed as d'
+        ' join %7$s as n on n.account_id = d.account_id and n.%3$I = d.day and n.id = d.id'
+        ' where not exists (select from unnest($1, $2) as k (account_id, day)'
+        '   where k.day = d.day and coalesce(k.account_id, d.account_id) = d.account_id)',
+        m.original, prop_trading_model_migration.rows_of_key(moved), m.day_column, of_keys, moved, m.day, m.successor,
+        prop_trading_model_migration.column_list(moved), prop_trading_model_migration.as_original(moved)
+    ) using accounts, days into twice;
+    if twice is not null then
+        raise exception 'the id % stands at two rows of %, and the original can hold it once', twice, m.successor
+            using errcode = 'unique_violation', hint = 'Give one of them another id: update ... set id = default.';
+    end if;
+    perform set_config('prop_trading_model_migration.following', '', true);
     return cardinality(days);
 end
 $$;

@@ -1,7 +1,13 @@
--- Who writes the logs of the migration: statement triggers with transition tables on the originals, and on the successors and
--- their leaves.
--- Invariant: the log is written in the transaction of the change, whoever the writer is and whatever its snapshot sees; a
--- trigger too many costs a copy of an account-day that was equal already, never a row.
+-- Who writes the logs of the migration: statement triggers with transition tables, on the originals, and on the successors and
+-- their leaves. After the cutover those of the successors also bring small changes over to the originals themselves.
+-- Invariant: what a transaction changes on one side is on the other when it commits, or in the log; whoever the writer is and
+-- whatever its snapshot sees. A key too many costs a copy of an account-day that was equal already, never a row.
+
+-- Whether this transaction is the migration's own, which brings something over: that is not logged to be brought back.
+create or replace function prop_trading_model_migration.is_following() returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$ select coalesce(current_setting('prop_trading_model_migration.following', true), '') = 'on' $$;
 
 -- Arguments: the log, the table's name, the SQL of the day of a row `o`.
 create or replace function prop_trading_model_migration.log_change() returns trigger
@@ -12,32 +18,108 @@ declare
     log_rows constant text := format(
         'insert into prop_trading_model_migration.%I (table_name, account_id, day) select %L, ', tg_argv[0], tg_argv[1]
     );
+    keys constant text := format('select o.account_id, %s from ', tg_argv[2]);
 begin
-    if tg_op = 'TRUNCATE' and tg_argv[0] = 'changed_originals' then
+    if prop_trading_model_migration.is_following() then
+        return null;
+    elsif tg_op = 'TRUNCATE' then
         execute log_rows || 'null, null';
-    elsif tg_op = 'TRUNCATE' then  -- fires for each leaf too; the parent has no bounds
-        execute log_rows || $days$
-            null, d::date
-            from prop_trading_model.leaf_bounds($1) as b, generate_series(b.lower, b.upper - 1, interval '1 day') as d
-            where isfinite(b.lower) and isfinite(b.upper)
-        $days$ using tg_relid;
     elsif tg_op = 'INSERT' then
-        execute log_rows || format('account_id, day from (select distinct o.account_id, %s from new_rows as o) as k (account_id, day)', tg_argv[2]);
+        execute log_rows || format('account_id, day from (%s new_rows as o group by 1, 2) as k (account_id, day)', keys);
     elsif tg_op = 'DELETE' then
-        execute log_rows || format('account_id, day from (select distinct o.account_id, %s from old_rows as o) as k (account_id, day)', tg_argv[2]);
+        execute log_rows || format('account_id, day from (%s old_rows as o group by 1, 2) as k (account_id, day)', keys);
     else
         execute log_rows || format(
-            'account_id, day from ('
-            ' select o.account_id, %1$s from old_rows as o union select o.account_id, %1$s from new_rows as o'
-            ') as k (account_id, day)', tg_argv[2]
+            'account_id, day from (%1$s old_rows as o union %1$s new_rows as o) as k (account_id, day)', keys
         );
     end if;
     return null;
 end
 $$;
 
--- What gives a table those triggers; nothing for those that are there and enabled.
-create or replace function prop_trading_model_migration.log_trigger_statements(tbl regclass, log_name text, moved text, day text)
+-- Whether a change may be brought over in its own transaction: after the cutover, when the original has no rule of its own that
+-- could refuse a row, nobody brings over what the log names at this moment (a transaction that may not is not kept waiting: it
+-- is logged), and a later snapshot is taken for each statement.
+create or replace function prop_trading_model_migration.may_follow_at_once() returns boolean
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+    select current_setting('transaction_isolation') = 'read committed'
+        and (select s.phase = 'moved' and s.follow_at_once from prop_trading_model_migration.state as s)
+        and pg_try_advisory_xact_lock_shared(hashtextextended('prop_trading_model.migration.follow', 0))
+$$;
+
+-- Arguments: the table's name, the SQL of the day of a row `o`, the columns, the SQL of these columns of a row `t`. No statement
+-- here raises or waits: rows that somebody has locked, and ids that the original holds or cannot hold, are left to the log.
+create or replace function prop_trading_model_migration.follow_change() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    log_rows constant text := format(
+        'insert into prop_trading_model_migration.changed_successors (table_name, account_id, day) select %L, ', tg_argv[0]
+    );
+    keys constant text := format('select o.account_id, %s from ', tg_argv[1]);
+    original regclass;
+    wanted bigint := 0;
+    followed bigint := 0;
+    counted bigint;
+begin
+    if prop_trading_model_migration.is_following() then
+        return null;
+    elsif tg_op = 'TRUNCATE' then  -- fires for each leaf too; the parent has no bounds
+        execute log_rows || $days$
+            null, d::date
+            from prop_trading_model.leaf_bounds($1) as b, generate_series(b.lower, b.upper - 1, interval '1 day') as d
+            where isfinite(b.lower) and isfinite(b.upper)
+        $days$ using tg_relid;
+        return null;
+    end if;
+    if tg_op <> 'DELETE' then
+        wanted := (select count(*) from new_rows);
+    end if;
+    if tg_op <> 'INSERT' then
+        wanted := wanted + (select count(*) from old_rows);
+    end if;
+    if wanted = 0 then
+        return null;
+    end if;
+    if wanted <= 1000 and prop_trading_model_migration.may_follow_at_once() then
+        select m.original into original from prop_trading_model_migration.moved_tables as m where m.table_name = tg_argv[0];
+        perform set_config('prop_trading_model_migration.following', 'on', true);
+        if tg_op <> 'INSERT' then
+            execute format(
+                'delete from %1$s as o using ('
+                ' select o.ctid from old_rows as r join %1$s as o on o.id = r.id and o.account_id = r.account_id'
+                ' for update of o skip locked'
+                ') as found where o.ctid = found.ctid', original
+            );
+            get diagnostics followed = row_count;
+        end if;
+        if tg_op <> 'DELETE' then
+            execute format(
+                'insert into %s (%s) select %s from new_rows as t'
+                ' where t.id between -2147483648 and 2147483647 on conflict do nothing',
+                original, tg_argv[2], tg_argv[3]
+            );
+            get diagnostics counted = row_count;
+            followed := followed + counted;
+        end if;
+        perform set_config('prop_trading_model_migration.following', '', true);
+    end if;
+    if followed < wanted then
+        execute log_rows || 'account_id, day from ('
+            || concat_ws(' union ',
+                case when tg_op <> 'INSERT' then keys || 'old_rows as o' end,
+                case when tg_op <> 'DELETE' then keys || 'new_rows as o' end)
+            || ') as k (account_id, day)';
+    end if;
+    return null;
+end
+$$;
+
+-- What gives a table those triggers; nothing for those that are there and enabled. `call`: the function with its arguments.
+create or replace function prop_trading_model_migration.log_trigger_statements(tbl regclass, call text)
 returns table (statement text)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -51,8 +133,8 @@ as $$
     ) as wanted (name, event)
     cross join lateral unnest(array[
         format(
-            'create or replace trigger %I %s for each statement execute function prop_trading_model_migration.log_change(%L, %L, %L)',
-            wanted.name, format(wanted.event, tbl), log_name, moved, day
+            'create or replace trigger %I %s for each statement execute function prop_trading_model_migration.%s',
+            wanted.name, format(wanted.event, tbl), call
         ),
         format('alter table %s enable always trigger %I', tbl, wanted.name)
     ]) with ordinality as s (statement, place)
@@ -62,8 +144,9 @@ as $$
     order by wanted.name, s.place
 $$;
 
--- Gives an original, or a successor, the triggers of its log. A writer that is in the table holds a lock that CREATE TRIGGER
--- waits for: when this has been committed, whatever was written without a trigger is visible to every later snapshot.
+-- Gives an original, a successor, or a leaf of one, the triggers of its log. A writer that is in the table holds a lock that
+-- CREATE TRIGGER waits for: when this has been committed, whatever was written without a trigger is visible to every later
+-- snapshot.
 create or replace function prop_trading_model_migration.log_changes_of(tbl regclass) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -75,12 +158,13 @@ begin
         select s.statement
         from prop_trading_model_migration.moved_tables as m
         left join pg_inherits as i on i.inhrelid = tbl and i.inhparent = m.successor
-        cross join lateral prop_trading_model_migration.log_trigger_statements(
-            tbl,
-            case when tbl = m.original then 'changed_originals' else 'changed_successors' end,
-            m.table_name,
-            case when tbl = m.original then m.day else format('o.%I', m.day_column) end
-        ) as s
+        cross join lateral prop_trading_model_migration.log_trigger_statements(tbl, case
+            when tbl = m.original then format('log_change(%L, %L, %L)', 'changed_originals', m.table_name, m.day)
+            else format(
+                'follow_change(%L, %L, %L, %L)', m.table_name, format('o.%I', m.day_column),
+                prop_trading_model_migration.column_list(m.table_name), prop_trading_model_migration.as_original(m.table_name)
+            )
+        end) as s
         where tbl in (m.original, m.successor) or i.inhrelid is not null
     loop
         execute missing;

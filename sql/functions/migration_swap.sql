@@ -53,6 +53,28 @@ begin
 end
 $$;
 
+-- Whether nothing on the originals can refuse a row that the successors took, beside their keys.
+create or replace function prop_trading_model_migration.originals_take_any_row() returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select not exists (
+        select from prop_trading_model_migration.moved_tables as m
+        where exists (select from pg_constraint as c where c.conrelid = m.original and c.contype in ('c', 'x', 'f'))
+            or exists (
+                select from pg_attribute as o
+                left join pg_attribute as n on n.attrelid = m.successor and n.attname = o.attname
+                where o.attrelid = m.original and o.attnum > 0 and o.attnotnull and not coalesce(n.attnotnull, false)
+                    and o.attname <> 'id'
+            )
+            or exists (
+                select from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
+                where t.tgrelid = m.original and not t.tgisinternal
+                    and p.pronamespace <> 'prop_trading_model_migration'::regnamespace
+            )
+    )
+$$;
+
 -- Gives the names to the successors (forward) or back to the originals. Leaves move with their table, sequences by themselves.
 create or replace function prop_trading_model_migration.swap(forward boolean) returns void
 language plpgsql
@@ -83,7 +105,8 @@ begin
     end loop;
     truncate prop_trading_model_migration.changed_originals, prop_trading_model_migration.changed_successors;
     update prop_trading_model_migration.state
-    set phase = case when forward then 'moved' else 'copying' end, changed_at = clock_timestamp();
+    set phase = case when forward then 'moved' else 'copying' end, changed_at = clock_timestamp(),
+        follow_at_once = prop_trading_model_migration.originals_take_any_row();
     if forward then
         -- The refresh makes the rollups of every month; it knows the leaves.
         insert into prop_trading_model.changed_months (month, reason)

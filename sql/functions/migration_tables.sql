@@ -17,10 +17,12 @@ create table if not exists prop_trading_model_migration.moved_tables (
     sums name[] not null
 );
 
--- Whether programs use the originals (copying) or the successors (moved), and with which files production was made beside; one row.
+-- Whether programs use the originals (copying) or the successors (moved), whether small changes after the cutover are brought
+-- over in their own transaction, and with which files production was made beside; one row.
 create table if not exists prop_trading_model_migration.state (
     only_row boolean primary key default true check (only_row),
     phase text not null default 'copying' check (phase in ('copying', 'moved')),
+    follow_at_once boolean not null default false,
     prepared text,
     changed_at timestamptz not null default clock_timestamp()
 );
