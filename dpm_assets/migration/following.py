@@ -12,7 +12,7 @@ from dpm_assets.migration.parts import Part
 BITE_KEYS = 5_000
 
 # Account-days that are brought over in milliseconds, as under the lock of a cutover.
-LITTLE = 100
+LITTLE = 40
 
 
 def follow_part(conn: psycopg.Connection[Any], part: Part) -> int:

@@ -31,11 +31,12 @@ from dpm_assets.partitions.patience import LOCK_MILLISECONDS
 from dpm_assets.schema.apply import note_digest, stamp
 from dpm_assets.settings import settings, sql_dir
 
-# What nobody but the migration and autovacuum holds may be waited for; autovacuum gives way after a second.
-_OTHERS_MILLISECONDS = 5_000
+# Autovacuum gives way after a second.
+_AUTOVACUUM_MILLISECONDS = 5_000
 
-# A transaction that cannot end in this time under the lock is taken back and tried again.
-_UNDER_LOCK_MILLISECONDS = 120
+# From asking for the lock on; an attempt that takes longer is taken back and made again.
+_BUDGET_SECONDS = 0.16
+_TOO_SLOW = "the swap took too long"
 
 _PATIENCE_SECONDS = 120.0
 
@@ -100,42 +101,72 @@ _BACK = _Direction("original", "successor", "changed_successors", "successors")
 
 def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patience: float) -> None:
     give_up = monotonic() + patience
+    budget = _BUDGET_SECONDS
     while True:
         for grant in grants_to_copy(conn, way.taking_over):
             conn.execute(grant.encode())
+        dependents = [each for each in find_dependents(conn, sides(conn, way.leaving)) if each.fate == "made again"]
         follow_side(conn, way.follow)
         _wait_for_older_snapshots(conn, give_up)
-        dependents = [each for each in find_dependents(conn, sides(conn, way.leaving)) if each.fate == "made again"]
+        follow_side(conn, way.follow)
         began = monotonic()
-        refusal = _attempt(conn, way, dependents)
+        refusal = _attempt(conn, way, dependents, budget)
         if refusal is None:
             report(f"swapped in {1000 * (monotonic() - began):.0f} ms, from asking for the lock to the commit")
             return
+        if refusal == _TOO_SLOW:
+            budget *= 1.25  # a slow machine comes to its end too
         if monotonic() > give_up:
             raise DpmError(
                 f"The tables could not be swapped within {patience:.0f} seconds: {refusal}. See who holds them in pg_locks, or in"
                 " pg_stat_activity by xact_start, then do this again; nothing was changed."
             )
-        sleep(0.2 + 0.6 * random.random())
+        sleep(0.1 + 0.4 * random.random())
 
 
-def _attempt(conn: psycopg.Connection[Any], way: _Direction, dependents: list[Dependent]) -> str | None:
-    """One attempt at the swap: None when it was made, else why not, with nothing changed."""
+def _attempt(conn: psycopg.Connection[Any], way: _Direction, dependents: list[Dependent], budget: float) -> str | None:
+    """One attempt at the swap, which takes no more than `budget` seconds: None when it was made, else why not, with nothing
+    changed."""
     try:
         with conn.transaction():
             conn.execute("set local synchronous_commit = on")
-            _lock(conn, way)
+            end = _lock(conn, way, budget)
             _follow_the_last(conn, way)
+            _end_by(conn, end)
             _run_as_login(conn, [drop for dependent in reversed(dependents) for drop in dependent.drops])
             conn.execute(f"select {MIGRATION}.swap(%s)".encode(), [way is _FORWARD])
             _run_as_login(conn, [make for dependent in dependents for make in dependent.makes])
+            conn.execute("set local statement_timeout = 0")
     except _TooMuchLeft:
         return "programs wrote more than could be brought over in a moment"
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
         return "somebody held them"
     except psycopg.errors.QueryCanceled:
-        return "the swap took too long"
+        return _TOO_SLOW
     return None
+
+
+def _lock(conn: psycopg.Connection[Any], way: _Direction, budget: float) -> float:
+    """Lock both sides; when it has to be over, by the clock of `monotonic`.
+
+    First in a mode that conflicts with nothing that programs do, but has autovacuum give way. A program that brings its
+    change over to the other side is on the leaving side first: when that is locked, nobody is on either.
+    """
+    leaving, taking_over = _names(conn, way.leaving), _names(conn, way.taking_over)
+    conn.execute(f"set local lock_timeout = {_AUTOVACUUM_MILLISECONDS}".encode())
+    conn.execute(f"lock table {leaving}, {taking_over} in share update exclusive mode".encode())
+    conn.execute(f"set local lock_timeout = {LOCK_MILLISECONDS}".encode())
+    end = monotonic() + budget
+    conn.execute(f"lock table {leaving} in access exclusive mode".encode())
+    conn.execute(f"lock table {taking_over} in access exclusive mode".encode())
+    _end_by(conn, end)
+    return end
+
+
+def _end_by(conn: psycopg.Connection[Any], end: float) -> None:
+    """Have the next statement end by then."""
+    left = max(1, round(1000 * (end - monotonic())))
+    conn.execute(f"set local statement_timeout = {left}".encode())
 
 
 def _run_as_login(conn: psycopg.Connection[Any], statements: list[str]) -> None:
@@ -146,17 +177,6 @@ def _run_as_login(conn: psycopg.Connection[Any], statements: list[str]) -> None:
     assert row is not None
     for statement in ("set local role none", *statements, f"set local role {row[0]}"):
         conn.execute(statement.encode())
-
-
-def _lock(conn: psycopg.Connection[Any], way: _Direction) -> None:
-    """Lock both sides: first what nobody waits for, then for moments what programs use."""
-    conn.execute(f"set local lock_timeout = {_OTHERS_MILLISECONDS}".encode())
-    conn.execute(f"lock table {_names(conn, way.taking_over)} in access exclusive mode".encode())
-    # Conflicts with nothing that programs do, but has autovacuum give way.
-    conn.execute(f"lock table {_names(conn, way.leaving)} in share update exclusive mode".encode())
-    conn.execute(f"set local lock_timeout = {LOCK_MILLISECONDS}".encode())
-    conn.execute(f"lock table {_names(conn, way.leaving)} in access exclusive mode".encode())
-    conn.execute(f"set local statement_timeout = {_UNDER_LOCK_MILLISECONDS}".encode())
 
 
 def _follow_the_last(conn: psycopg.Connection[Any], way: _Direction) -> None:
