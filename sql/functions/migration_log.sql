@@ -61,6 +61,7 @@ declare
     );
     keys constant text := format('select o.account_id, %s from ', tg_argv[1]);
     original regclass;
+    aside boolean := false;
     wanted bigint := 0;
     followed bigint := 0;
     counted bigint;
@@ -84,7 +85,20 @@ begin
     if wanted = 0 then
         return null;
     end if;
-    if wanted <= 1000 and prop_trading_model_migration.may_follow_at_once() then
+    -- Where rows did not move, more has to be thought of than the rows of this statement.
+    if tg_op <> 'DELETE' then
+        aside := exists (
+            select from prop_trading_model_migration.unmoved_rows as u join new_rows as r on r.account_id = u.account_id
+            where u.table_name = tg_argv[0]
+        );
+    end if;
+    if tg_op <> 'INSERT' and not aside then
+        aside := exists (
+            select from prop_trading_model_migration.unmoved_rows as u join old_rows as r on r.account_id = u.account_id
+            where u.table_name = tg_argv[0]
+        );
+    end if;
+    if wanted <= 1000 and not aside and prop_trading_model_migration.may_follow_at_once() then
         select m.original into original from prop_trading_model_migration.moved_tables as m where m.table_name = tg_argv[0];
         perform set_config('prop_trading_model_migration.following', 'on', true);
         if tg_op <> 'INSERT' then
