@@ -37,6 +37,7 @@ set client_min_messages = warning;
 \ir functions/live.sql
 \ir functions/refresh.sql
 \ir functions/rebuild_differences.sql
+\ir functions/rollup_latest_account.sql
 \ir functions/rebuild.sql
 \ir functions/refresh_views.sql
 \ir functions/check_partitions.sql

@@ -124,14 +124,26 @@ declare
     today date := prop_trading_model.utc_today();
     marked datemultirange;
     newest date;
+    accounts bigint;
+    accounts_settled boolean;
     found_day date;
 begin
     select coalesce(range_agg(daterange(m.lower, m.upper)), '{}') into marked from prop_trading_model.pending_stretches as m;
-    -- The newest day without a pending change;
-    select max(d.trade_date) into newest
+    -- The newest day with an account-day that no change is pending for: usually the newest of all, where fewer rows of the log
+    -- than account-days are of that day;
+    select d.trade_date, d.accounts into newest, accounts
     from prop_trading_model.rollup_market_day as d
     where d.trade_date <= today and not d.trade_date <@ marked
-        and not exists (select from prop_trading_model.pending_account_days as k where k.trade_date = d.trade_date);
+    order by d.trade_date desc limit 1;
+    accounts_settled := accounts > (
+        select count(*) from prop_trading_model.changed_account_days as c where c.trade_date = newest
+    );
+    if accounts_settled is not true then
+        select max(d.trade_date) into newest
+        from prop_trading_model.rollup_market_day as d
+        where d.trade_date <= today and not d.trade_date <@ marked
+            and not exists (select from prop_trading_model.pending_account_days as k where k.trade_date = d.trade_date);
+    end if;
     newest := coalesce(newest, '-infinity');
     -- a newer day with trades in an account-day that has changed;
     select k.trade_date into found_day
@@ -148,18 +160,20 @@ begin
     limit 1;
     newest := greatest(newest, found_day);
     -- or in another account-day of a day that has changed;
-    select max(d.trade_date) into found_day
-    from prop_trading_model.rollup_market_day as d
-    where d.trade_date > newest and d.trade_date <= today and not d.trade_date <@ marked
-        and d.accounts > (
-            select count(*) from prop_trading_model.pending_account_days as k
-            where k.trade_date = d.trade_date
-                and exists (
-                    select from prop_trading_model.rollup_account_symbol_day as r
-                    where r.account_id = k.account_id and r.trade_date = k.trade_date
-                )
-        );
-    newest := greatest(newest, found_day);
+    if accounts_settled is not true then
+        select max(d.trade_date) into found_day
+        from prop_trading_model.rollup_market_day as d
+        where d.trade_date > newest and d.trade_date <= today and not d.trade_date <@ marked
+            and d.accounts > (
+                select count(*) from prop_trading_model.pending_account_days as k
+                where k.trade_date = d.trade_date
+                    and exists (
+                        select from prop_trading_model.rollup_account_symbol_day as r
+                        where r.account_id = k.account_id and r.trade_date = k.trade_date
+                    )
+            );
+        newest := greatest(newest, found_day);
+    end if;
     -- or of a month that is read whole.
     if marked && daterange(newest, today, '(]') then
         select max(t.trade_date) into found_day

@@ -150,7 +150,8 @@ begin
 end
 $$;
 
--- Recomputes what spans months (rollup_account, rollup_account_symbol, rollup_account_recent) for every account: the last
+-- Recomputes what spans months (rollup_account, rollup_account_symbol, rollup_account_recent, rollup_latest_account) for
+-- every account: the last
 -- step of a rebuild. Returns the rows written or removed.
 create or replace function prop_trading_model.rebuild_totals(run_key text default null) returns bigint
 language plpgsql security definer
@@ -167,7 +168,7 @@ begin
     select account_id, date '2000-01-01' from prop_trading_model.rollup_account_month
     union select account_id, date '2000-01-01' from prop_trading_model.rollup_account;
     perform prop_trading_model.note_accounts(may_append => false);
-    written := prop_trading_model.refresh_account();
+    written := prop_trading_model.refresh_account() + prop_trading_model.refresh_latest_account();
     perform prop_trading_model.find_differences(
         'prop_trading_model.rollup_account_symbol',
         'select account_id, symbol_key, max(trade_date)'

@@ -38,6 +38,19 @@ begin
 end
 $$;
 
+-- Makes a temporary table of what a query gives, in which {piece} stands for each of `pieces` in turn.
+create or replace function prop_trading_model.make_in_pieces(made text, query text, pieces text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set parallel_setup_cost = 3000
+set parallel_tuple_cost = 0
+as $$
+begin
+    execute format('create temporary table %I as ', made)
+        || (select string_agg(format('(%s)', replace(query, '{piece}', piece)), ' union all ') from unnest(pieces) as piece);
+end
+$$;
+
 -- Makes the temporary table `rebuilt` of the rows of a rollup that differ from those of `query`, in which {piece} stands for
 -- each of `pieces` in turn: as they have to be, with `gone` for those that the query does not give (the key alone is filled)
 -- and `was_there` for those that the rollup has. With only_rows, it is compared with those rows of the rollup alone. A temporary table: a server that is killed while an unlogged one is written refuses its

@@ -28,6 +28,10 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 -- A concurrent refresh analyzes the whole new content: with fewer samples that costs a tenth.
 set default_statistics_target = 10
+-- The queries of the views are short, but for their arithmetic, which workers can share.
+set parallel_setup_cost = 500
+set parallel_tuple_cost = 0.001
+set min_parallel_table_scan_size = '256kB'
 as $$
 declare
     last_day date;
@@ -35,6 +39,7 @@ declare
     refreshed text[] := '{}';
     began timestamptz;
     moved text;
+    accounts_moved boolean := false;
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
@@ -42,7 +47,12 @@ begin
         with taken as (delete from prop_trading_model.changed_inputs returning input) select distinct input from taken
     loop
         perform prop_trading_model.advance_input(moved);
+        accounts_moved := accounts_moved or moved = 'accounts';
     end loop;
+    -- Accounts that were there before the log was are found by there being none here.
+    if accounts_moved or not exists (select from prop_trading_model.rollup_latest_account) then
+        perform prop_trading_model.refresh_latest_account();
+    end if;
     last_day := prop_trading_model.as_of_date();
     if prop_trading_model.recent_day() is distinct from last_day then
         perform prop_trading_model.move_recent_window(last_day);

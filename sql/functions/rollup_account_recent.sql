@@ -146,8 +146,7 @@ end
 $$;
 
 -- From the window that ends with `before` to the one that ends with `after`, which overlap: a day counts with sign 1 when it comes
--- in, -1 when it leaves, in either window. Favorites do not merge: they are counted anew, in integers, for which
--- PostgreSQL's parallel workers are worth their while.
+-- in, -1 when it leaves, in either window. Favorites do not merge: they are counted anew, in integers.
 create or replace function prop_trading_model.shift_recent_window(before date, after date) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -160,11 +159,13 @@ declare
         where (day::date between before - 29 and before) <> (day::date between after - 29 and after)
             or (day::date between before - 6 and before) <> (day::date between after - 6 and after)
     );
+    pieces text[] := prop_trading_model.pieces_by_account(
+        'prop_trading_model.rollup_account_recent tablesample system (20) repeatable (0)', 4
+    );
     gone bigint;
     written bigint;
 begin
-    execute format($statement$
-        create temporary table recent_moves as
+    perform prop_trading_model.make_in_pieces('recent_moves', format($query$
         select
             account_id,
             sum(sign * trades::integer) as trades, sum(sign * wins::integer) as wins, sum(sign * net) as net,
@@ -186,25 +187,24 @@ begin
                 sum(r.volume) as volume, sum(r.volumes::integer) as volumes, sum(r.buys::integer) as buys,
                 sum(r.stop_losses::integer) as stop_losses, sum(r.take_profits::integer) as take_profits
             from prop_trading_model.rollup_account_symbol_day as r
-            where r.trade_date between %4$L and %5$L and r.trade_date + 0 = any (%3$L::date[])
+            where r.trade_date between %4$L and %5$L and r.trade_date + 0 = any (%3$L::date[]) and {piece}
             group by r.account_id, r.trade_date
         ) as account_days
         group by account_id
-        $statement$, before, after, days, days[1], days[cardinality(days)]
-    );
+        $query$, before, after, days, days[1], days[cardinality(days)]
+    ), pieces);
     analyze pg_temp.recent_moves (account_id);
-    execute format($statement$
-        create temporary table recent_favorites as
+    perform prop_trading_model.make_in_pieces('recent_favorites', format($query$
         select account_id, %2$s
         from (
             select account_id, symbol_key, sum(trades::integer) as trades
             from prop_trading_model.rollup_account_symbol_day
-            where trade_date between %1$L::date - 29 and %1$L
+            where trade_date between %1$L::date - 29 and %1$L and {piece}
             group by account_id, symbol_key
         ) as account_symbols
         group by account_id
-        $statement$, after, prop_trading_model.favorite_measures()
-    );
+        $query$, after, prop_trading_model.favorite_measures()
+    ), pieces);
     analyze pg_temp.recent_favorites (account_id);
     delete from prop_trading_model.rollup_account_recent as r
     using pg_temp.recent_moves as m

@@ -126,6 +126,54 @@ begin
 end
 $$;
 
+-- Fills refresh_rows with what the account-days of refresh_keys, which lie between these days, are now. Key by key through the
+-- index; or, when they are many and most of what lies between, by reading all of that, in pieces that PostgreSQL's workers
+-- share. Which of them is decided here, and the planner told: it knows nothing of days that came after the last ANALYZE, and
+-- would read them once for each key.
+create or replace function prop_trading_model.recompute_keys(first_day date, last_day date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    keys constant bigint := (select count(*) from prop_trading_model.refresh_keys);
+    trades_between constant numeric := (
+        select coalesce(sum(trades), 0) from prop_trading_model.rollup_market_day where trade_date between first_day and last_day
+    );
+    keys_with_login constant text := $source$
+        select k.account_id, k.trade_date, a.login
+        from (select * from prop_trading_model.refresh_keys where {piece}) as k
+        left join prop_trading_model.rollup_account as a on a.account_id = k.account_id
+        $source$;
+    between_days constant text := format('t.trade_date between %L and %L', first_day, last_day);
+begin
+    if keys < 5000 or keys * 30 < trades_between then
+        execute 'insert into prop_trading_model.refresh_rows ' || prop_trading_model.account_symbol_day_query(
+            -- The logins first: how many trades there will be, the planner does not know.
+            format('(%s offset 0) as k', replace(keys_with_login, '{piece}', 'true')) || format($source$
+                cross join lateral (
+                    select * from prop_trading_model.raw_trades_closed as t
+                    where t.account_id = k.account_id and t.trade_date = k.trade_date and %s
+                    offset 0
+                ) as t
+                $source$, between_days
+            ), same_login => true
+        );
+        return;
+    end if;
+    perform set_config('enable_nestloop', 'off', true);
+    perform prop_trading_model.make_in_pieces(
+        'recomputed', prop_trading_model.account_symbol_day_query(
+            format('(%s) as k', keys_with_login) || ' join prop_trading_model.raw_trades_closed as t'
+            ' on t.account_id = k.account_id and t.trade_date = k.trade_date and ' || between_days, same_login => true
+        ),
+        prop_trading_model.pieces_by_account('prop_trading_model.refresh_keys', 2)
+    );
+    perform set_config('enable_nestloop', 'on', true);
+    insert into prop_trading_model.refresh_rows select * from pg_temp.recomputed;
+    drop table pg_temp.recomputed;
+end
+$$;
+
 -- Brings the account-days of refresh_keys up to date; returns the rows written or removed. The rows go through tables of their
 -- own, so that the planner knows how many there are: a guess can be off by a factor of thousands.
 -- Leaves in refresh_before the rows as they were, in refresh_rows as they are now, and in refresh_gone the keys of those that
@@ -143,18 +191,7 @@ begin
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_before');
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_rows');
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_gone');
-    -- The logins first: how many trades there will be, the planner does not know.
-    execute 'insert into prop_trading_model.refresh_rows ' || prop_trading_model.account_symbol_day_query($source$
-        (
-            select k.account_id, k.trade_date, a.login
-            from prop_trading_model.refresh_keys as k
-            left join prop_trading_model.rollup_account as a on a.account_id = k.account_id
-            offset 0
-        ) as k
-        join prop_trading_model.raw_trades_closed as t
-            on t.account_id = k.account_id and t.trade_date = k.trade_date and t.trade_date between $1 and $2
-        $source$, same_login => true
-    ) using first_day, last_day;
+    perform prop_trading_model.recompute_keys(first_day, last_day);
     analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
 
     -- Key by key, whatever the planner thinks of days that came after the last ANALYZE.

@@ -297,6 +297,54 @@ begin
 end
 $$;
 
+-- Fills refresh_rows with what the account-days of refresh_keys, which lie between these days, are now. Key by key through the
+-- index; or, when they are many and most of what lies between, by reading all of that, in pieces that PostgreSQL's workers
+-- share. Which of them is decided here, and the planner told: it knows nothing of days that came after the last ANALYZE, and
+-- would read them once for each key.
+create or replace function prop_trading_model.recompute_keys(first_day date, last_day date) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    keys constant bigint := (select count(*) from prop_trading_model.refresh_keys);
+    trades_between constant numeric := (
+        select coalesce(sum(trades), 0) from prop_trading_model.rollup_market_day where trade_date between first_day and last_day
+    );
+    keys_with_login constant text := $source$
+        select k.account_id, k.trade_date, a.login
+        from (select * from prop_trading_model.refresh_keys where {piece}) as k
+        left join prop_trading_model.rollup_account as a on a.account_id = k.account_id
+        $source$;
+    between_days constant text := format('t.trade_date between %L and %L', first_day, last_day);
+begin
+    if keys < 5000 or keys * 30 < trades_between then
+        execute 'insert into prop_trading_model.refresh_rows ' || prop_trading_model.account_symbol_day_query(
+            -- The logins first: how many trades there will be, the planner does not know.
+            format('(%s offset 0) as k', replace(keys_with_login, '{piece}', 'true')) || format($source$
+                cross join lateral (
+                    select * from prop_trading_model.raw_trades_closed as t
+                    where t.account_id = k.account_id and t.trade_date = k.trade_date and %s
+                    offset 0
+                ) as t
+                $source$, between_days
+            ), same_login => true
+        );
+        return;
+    end if;
+    perform set_config('enable_nestloop', 'off', true);
+    perform prop_trading_model.make_in_pieces(
+        'recomputed', prop_trading_model.account_symbol_day_query(
+            format('(%s) as k', keys_with_login) || ' join prop_trading_model.raw_trades_closed as t'
+            ' on t.account_id = k.account_id and t.trade_date = k.trade_date and ' || between_days, same_login => true
+        ),
+        prop_trading_model.pieces_by_account('prop_trading_model.refresh_keys', 2)
+    );
+    perform set_config('enable_nestloop', 'on', true);
+    insert into prop_trading_model.refresh_rows select * from pg_temp.recomputed;
+    drop table pg_temp.recomputed;
+end
+$$;
+
 -- Brings the account-days of refresh_keys up to date; returns the rows written or removed. The rows go through tables of their
 -- own, so that the planner knows how many there are: a guess can be off by a factor of thousands.
 -- Leaves in refresh_before the rows as they were, in refresh_rows as they are now, and in refresh_gone the keys of those that
@@ -314,18 +362,7 @@ begin
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_before');
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_rows');
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_gone');
-    -- The logins first: how many trades there will be, the planner does not know.
-    execute 'insert into prop_trading_model.refresh_rows ' || prop_trading_model.account_symbol_day_query($source$
-        (
-            select k.account_id, k.trade_date, a.login
-            from prop_trading_model.refresh_keys as k
-            left join prop_trading_model.rollup_account as a on a.account_id = k.account_id
-            offset 0
-        ) as k
-        join prop_trading_model.raw_trades_closed as t
-            on t.account_id = k.account_id and t.trade_date = k.trade_date and t.trade_date between $1 and $2
-        $source$, same_login => true
-    ) using first_day, last_day;
+    perform prop_trading_model.recompute_keys(first_day, last_day);
     analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
 
     -- Key by key, whatever the planner thinks of days that came after the last ANALYZE.
@@ -1101,8 +1138,7 @@ end
 $$;
 
 -- From the window that ends with `before` to the one that ends with `after`, which overlap: a day counts with sign 1 when it comes
--- in, -1 when it leaves, in either window. Favorites do not merge: they are counted anew, in integers, for which
--- PostgreSQL's parallel workers are worth their while.
+-- in, -1 when it leaves, in either window. Favorites do not merge: they are counted anew, in integers.
 create or replace function prop_trading_model.shift_recent_window(before date, after date) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -1115,11 +1151,13 @@ declare
         where (day::date between before - 29 and before) <> (day::date between after - 29 and after)
             or (day::date between before - 6 and before) <> (day::date between after - 6 and after)
     );
+    pieces text[] := prop_trading_model.pieces_by_account(
+        'prop_trading_model.rollup_account_recent tablesample system (20) repeatable (0)', 4
+    );
     gone bigint;
     written bigint;
 begin
-    execute format($statement$
-        create temporary table recent_moves as
+    perform prop_trading_model.make_in_pieces('recent_moves', format($query$
         select
             account_id,
             sum(sign * trades::integer) as trades, sum(sign * wins::integer) as wins, sum(sign * net) as net,
@@ -1141,25 +1179,24 @@ begin
                 sum(r.volume) as volume, sum(r.volumes::integer) as volumes, sum(r.buys::integer) as buys,
                 sum(r.stop_losses::integer) as stop_losses, sum(r.take_profits::integer) as take_profits
             from prop_trading_model.rollup_account_symbol_day as r
-            where r.trade_date between %4$L and %5$L and r.trade_date + 0 = any (%3$L::date[])
+            where r.trade_date between %4$L and %5$L and r.trade_date + 0 = any (%3$L::date[]) and {piece}
             group by r.account_id, r.trade_date
         ) as account_days
         group by account_id
-        $statement$, before, after, days, days[1], days[cardinality(days)]
-    );
+        $query$, before, after, days, days[1], days[cardinality(days)]
+    ), pieces);
     analyze pg_temp.recent_moves (account_id);
-    execute format($statement$
-        create temporary table recent_favorites as
+    perform prop_trading_model.make_in_pieces('recent_favorites', format($query$
         select account_id, %2$s
         from (
             select account_id, symbol_key, sum(trades::integer) as trades
             from prop_trading_model.rollup_account_symbol_day
-            where trade_date between %1$L::date - 29 and %1$L
+            where trade_date between %1$L::date - 29 and %1$L and {piece}
             group by account_id, symbol_key
         ) as account_symbols
         group by account_id
-        $statement$, after, prop_trading_model.favorite_measures()
-    );
+        $query$, after, prop_trading_model.favorite_measures()
+    ), pieces);
     analyze pg_temp.recent_favorites (account_id);
     delete from prop_trading_model.rollup_account_recent as r
     using pg_temp.recent_moves as m
@@ -1313,14 +1350,26 @@ declare
     today date := prop_trading_model.utc_today();
     marked datemultirange;
     newest date;
+    accounts bigint;
+    accounts_settled boolean;
     found_day date;
 begin
     select coalesce(range_agg(daterange(m.lower, m.upper)), '{}') into marked from prop_trading_model.pending_stretches as m;
-    -- The newest day without a pending change;
-    select max(d.trade_date) into newest
+    -- The newest day with an account-day that no change is pending for: usually the newest of all, where fewer rows of the log
+    -- than account-days are of that day;
+    select d.trade_date, d.accounts into newest, accounts
     from prop_trading_model.rollup_market_day as d
     where d.trade_date <= today and not d.trade_date <@ marked
-        and not exists (select from prop_trading_model.pending_account_days as k where k.trade_date = d.trade_date);
+    order by d.trade_date desc limit 1;
+    accounts_settled := accounts > (
+        select count(*) from prop_trading_model.changed_account_days as c where c.trade_date = newest
+    );
+    if accounts_settled is not true then
+        select max(d.trade_date) into newest
+        from prop_trading_model.rollup_market_day as d
+        where d.trade_date <= today and not d.trade_date <@ marked
+            and not exists (select from prop_trading_model.pending_account_days as k where k.trade_date = d.trade_date);
+    end if;
     newest := coalesce(newest, '-infinity');
     -- a newer day with trades in an account-day that has changed;
     select k.trade_date into found_day
@@ -1337,18 +1386,20 @@ begin
     limit 1;
     newest := greatest(newest, found_day);
     -- or in another account-day of a day that has changed;
-    select max(d.trade_date) into found_day
-    from prop_trading_model.rollup_market_day as d
-    where d.trade_date > newest and d.trade_date <= today and not d.trade_date <@ marked
-        and d.accounts > (
-            select count(*) from prop_trading_model.pending_account_days as k
-            where k.trade_date = d.trade_date
-                and exists (
-                    select from prop_trading_model.rollup_account_symbol_day as r
-                    where r.account_id = k.account_id and r.trade_date = k.trade_date
-                )
-        );
-    newest := greatest(newest, found_day);
+    if accounts_settled is not true then
+        select max(d.trade_date) into found_day
+        from prop_trading_model.rollup_market_day as d
+        where d.trade_date > newest and d.trade_date <= today and not d.trade_date <@ marked
+            and d.accounts > (
+                select count(*) from prop_trading_model.pending_account_days as k
+                where k.trade_date = d.trade_date
+                    and exists (
+                        select from prop_trading_model.rollup_account_symbol_day as r
+                        where r.account_id = k.account_id and r.trade_date = k.trade_date
+                    )
+            );
+        newest := greatest(newest, found_day);
+    end if;
     -- or of a month that is read whole.
     if marked && daterange(newest, today, '(]') then
         select max(t.trade_date) into found_day
@@ -1600,6 +1651,19 @@ begin
 end
 $$;
 
+-- Makes a temporary table of what a query gives, in which {piece} stands for each of `pieces` in turn.
+create or replace function prop_trading_model.make_in_pieces(made text, query text, pieces text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set parallel_setup_cost = 3000
+set parallel_tuple_cost = 0
+as $$
+begin
+    execute format('create temporary table %I as ', made)
+        || (select string_agg(format('(%s)', replace(query, '{piece}', piece)), ' union all ') from unnest(pieces) as piece);
+end
+$$;
+
 -- Makes the temporary table `rebuilt` of the rows of a rollup that differ from those of `query`, in which {piece} stands for
 -- each of `pieces` in turn: as they have to be, with `gone` for those that the query does not give (the key alone is filled)
 -- and `was_there` for those that the rollup has. With only_rows, it is compared with those rows of the rollup alone. A temporary table: a server that is killed while an unlogged one is written refuses its
@@ -1679,6 +1743,50 @@ begin
     get diagnostics written = row_count;
     drop table pg_temp.rebuilt;
     return gone + written;
+end
+$$;
+
+-- rollup_latest_account: the newest snapshot of each account, as latest_accounts shows it.
+-- Invariant: made anew whenever raw_accounts_data has moved, by a few lookups an account: years of daily snapshots are not
+-- read.
+
+-- Returns the rows written or removed.
+create or replace function prop_trading_model.refresh_latest_account() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform prop_trading_model.find_differences('prop_trading_model.rollup_latest_account', $query$
+        with recursive accounts as (
+            (select account_id from prop_trading_model.raw_accounts_data order by account_id limit 1)
+            union all
+            select (
+                select s.account_id from prop_trading_model.raw_accounts_data as s
+                where s.account_id > a.account_id order by s.account_id limit 1
+            )
+            from accounts as a
+            where a.account_id is not null
+        )
+        select
+            s.account_id, s.login, s.trader_id, s.plan_id, s.phase, s.status, s.starting_balance, s.current_balance,
+            s.current_equity, s.profit_target_pct, s.max_drawdown_pct
+        from accounts as a
+        cross join lateral (
+            select max(ingestion_timestamp) as ingestion_timestamp
+            from prop_trading_model.raw_accounts_data where account_id = a.account_id
+        ) as newest
+        cross join lateral (
+            select * from prop_trading_model.raw_accounts_data as t
+            where t.account_id = a.account_id and t.ingestion_timestamp = newest.ingestion_timestamp
+            union all
+            -- Snapshots without a time count when there are no others.
+            select * from prop_trading_model.raw_accounts_data as t
+            where t.account_id = a.account_id and t.ingestion_timestamp is null and newest.ingestion_timestamp is null
+            order by id desc
+            limit 1
+        ) as s
+        $query$, array['true']);
+    return prop_trading_model.apply_differences('prop_trading_model.rollup_latest_account');
 end
 $$;
 
@@ -1834,7 +1942,8 @@ begin
 end
 $$;
 
--- Recomputes what spans months (rollup_account, rollup_account_symbol, rollup_account_recent) for every account: the last
+-- Recomputes what spans months (rollup_account, rollup_account_symbol, rollup_account_recent, rollup_latest_account) for
+-- every account: the last
 -- step of a rebuild. Returns the rows written or removed.
 create or replace function prop_trading_model.rebuild_totals(run_key text default null) returns bigint
 language plpgsql security definer
@@ -1851,7 +1960,7 @@ begin
     select account_id, date '2000-01-01' from prop_trading_model.rollup_account_month
     union select account_id, date '2000-01-01' from prop_trading_model.rollup_account;
     perform prop_trading_model.note_accounts(may_append => false);
-    written := prop_trading_model.refresh_account();
+    written := prop_trading_model.refresh_account() + prop_trading_model.refresh_latest_account();
     perform prop_trading_model.find_differences(
         'prop_trading_model.rollup_account_symbol',
         'select account_id, symbol_key, max(trade_date)'
@@ -1900,6 +2009,10 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 -- A concurrent refresh analyzes the whole new content: with fewer samples that costs a tenth.
 set default_statistics_target = 10
+-- The queries of the views are short, but for their arithmetic, which workers can share.
+set parallel_setup_cost = 500
+set parallel_tuple_cost = 0.001
+set min_parallel_table_scan_size = '256kB'
 as $$
 declare
     last_day date;
@@ -1907,6 +2020,7 @@ declare
     refreshed text[] := '{}';
     began timestamptz;
     moved text;
+    accounts_moved boolean := false;
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
@@ -1914,7 +2028,12 @@ begin
         with taken as (delete from prop_trading_model.changed_inputs returning input) select distinct input from taken
     loop
         perform prop_trading_model.advance_input(moved);
+        accounts_moved := accounts_moved or moved = 'accounts';
     end loop;
+    -- Accounts that were there before the log was are found by there being none here.
+    if accounts_moved or not exists (select from prop_trading_model.rollup_latest_account) then
+        perform prop_trading_model.refresh_latest_account();
+    end if;
     last_day := prop_trading_model.as_of_date();
     if prop_trading_model.recent_day() is distinct from last_day then
         perform prop_trading_model.move_recent_window(last_day);
@@ -2225,7 +2344,7 @@ select
         ), 6
     ) as distance_to_target_pct,
     null::boolean as unchecked
-from prop_trading_model.latest_accounts as a
+from prop_trading_model.rollup_latest_account as a
 full join prop_trading_model.rollup_account as r on a.account_id = r.account_id
 left join prop_trading_model.latest_plans as p on p.plan_id = a.plan_id
 left join prop_trading_model.rollup_account_recent as t
@@ -2255,7 +2374,7 @@ select
     prop_trading_model.rate(t.take_profits, t.trades) as take_profit_usage_rate,
     null::boolean as unchecked
 from prop_trading_model.rollup_account_recent as t
-left join prop_trading_model.latest_accounts as a on a.account_id = t.account_id
+left join prop_trading_model.rollup_latest_account as a on a.account_id = t.account_id
 left join prop_trading_model.rollup_account as r on r.account_id = t.account_id;
 
 create unique index if not exists mv_account_trading_patterns_key
@@ -2476,10 +2595,16 @@ begin
 end
 $$;
 
--- The live forms of rollup_account, rollup_account_symbol and rollup_account_recent: what these would hold after a refresh
--- that took all that is pending, today.
+-- The live forms of rollup_latest_account, rollup_account, rollup_account_symbol and rollup_account_recent: what these would
+-- hold after a refresh that took all that is pending, today.
 -- Invariant: the same columns as the rollup; an account without a pending account-day comes from the rollup, unless whole
 -- months are pending: then every account is put together anew. A condition on the account reaches every part.
+
+create or replace view prop_trading_model.live_latest_account as
+select
+    account_id, login, trader_id, plan_id, phase, status, starting_balance, current_balance, current_equity,
+    profit_target_pct, max_drawdown_pct
+from prop_trading_model.latest_accounts;
 
 do $$
 declare

@@ -108,6 +108,21 @@ create table if not exists prop_trading_model.rollup_account_recent (
     take_profits bigint not null
 ) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
+-- One row an account that has a snapshot: what the views show of the newest.
+create table if not exists prop_trading_model.rollup_latest_account (
+    account_id varchar(255) primary key,
+    login varchar(255) not null,
+    trader_id varchar(255),
+    plan_id varchar(255),
+    phase varchar(50),
+    status varchar(50),
+    starting_balance numeric(18,2),
+    current_balance numeric(18,2),
+    current_equity numeric(18,2),
+    profit_target_pct numeric(5,2),
+    max_drawdown_pct numeric(5,2)
+) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
+
 -- One row an account-day: its net, in the order of each day's nets, so that a quantile is found by its place. An account-day
 -- that changes moves within its day.
 create table if not exists prop_trading_model.rollup_account_day_net (

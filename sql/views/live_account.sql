@@ -1,7 +1,13 @@
--- The live forms of rollup_account, rollup_account_symbol and rollup_account_recent: what these would hold after a refresh
--- that took all that is pending, today.
+-- The live forms of rollup_latest_account, rollup_account, rollup_account_symbol and rollup_account_recent: what these would
+-- hold after a refresh that took all that is pending, today.
 -- Invariant: the same columns as the rollup; an account without a pending account-day comes from the rollup, unless whole
 -- months are pending: then every account is put together anew. A condition on the account reaches every part.
+
+create or replace view prop_trading_model.live_latest_account as
+select
+    account_id, login, trader_id, plan_id, phase, status, starting_balance, current_balance, current_equity,
+    profit_target_pct, max_drawdown_pct
+from prop_trading_model.latest_accounts;
 
 do $$
 declare

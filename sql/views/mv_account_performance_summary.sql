@@ -46,7 +46,7 @@ select
         ), 6
     ) as distance_to_target_pct,
     null::boolean as unchecked
-from prop_trading_model.latest_accounts as a
+from prop_trading_model.rollup_latest_account as a
 full join prop_trading_model.rollup_account as r on a.account_id = r.account_id
 left join prop_trading_model.latest_plans as p on p.plan_id = a.plan_id
 left join prop_trading_model.rollup_account_recent as t

@@ -19,7 +19,7 @@ select
     prop_trading_model.rate(t.take_profits, t.trades) as take_profit_usage_rate,
     null::boolean as unchecked
 from prop_trading_model.rollup_account_recent as t
-left join prop_trading_model.latest_accounts as a on a.account_id = t.account_id
+left join prop_trading_model.rollup_latest_account as a on a.account_id = t.account_id
 left join prop_trading_model.rollup_account as r on r.account_id = t.account_id;
 
 create unique index if not exists mv_account_trading_patterns_key
