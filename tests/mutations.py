@@ -152,6 +152,11 @@ MUTATIONS = (
         (Permutation(writers.MIDNIGHT, steps.BEFORE_THE_VIEWS), Permutation(writers.MIDNIGHT, steps.VIEWS_WRITTEN)),
     ),
     Mutation(
+        "making the newest snapshots of accounts anew",
+        _emptied("refresh_latest_account()", "bigint", "begin return 0; end"),
+        (Permutation(writers.ACCOUNTS, steps.BEFORE_THE_VIEWS),),
+    ),
+    Mutation(
         "the trigger of the plans",
         _run("drop trigger log_input on raw_plans_data"),
         (Permutation(writers.PLANS, steps.VIEWS_WRITTEN),),
