@@ -10,8 +10,9 @@ from alembic.command import downgrade, upgrade
 from alembic.config import Config
 from sqlalchemy import create_engine, pool
 
-from dpm_assets.database import run_file
+from dpm_assets.database import Database, run_file
 from dpm_assets.errors import DpmError
+from dpm_assets.migration import clean, start, swap
 from dpm_assets.schema.apply import alembic_config, sqlalchemy_url
 from dpm_assets.schema.frozen import MATERIALIZED_VIEWS, PARTITIONING, materialized_views, partitioning
 from dpm_assets.schema.offline import BASELINE_TABLES, migration_text
@@ -303,3 +304,19 @@ def test_the_grants_name_functions_that_are_there(database_url: str) -> None:
             if conn.execute("select to_regprocedure(%s) is null", [f"prop_trading_model.{name}"]).fetchone() == (True,)
         ]
     assert len(names) > 40 and missing == []
+
+
+def test_a_migration_online_gives_the_schema_and_goes_on_from_there(
+    server: EmbeddedServer, original_url: str, wanted: list[str]
+) -> None:
+    before = all_rows(original_url)
+    with Database(original_url, application_name="road") as db:
+        start.start(db, lambda _: None)
+        swap.cutover(db, lambda _: None)
+        clean.clean(db, lambda _: None)
+    assert schema(server, original_url) == wanted
+    assert all_rows(original_url) == before
+    for go, revision in ((upgrade, "head"), (downgrade, "000"), (upgrade, "head")):
+        alembic(original_url, go, revision)
+    assert schema(server, original_url) == wanted
+    assert all_rows(original_url) == before
