@@ -284,3 +284,24 @@ def test_a_login_that_may_create_no_roles_owns_a_working_warehouse() -> None:
             conn.execute("call refresh_warehouse()")
             assert conn.execute("select total_trades from mv_daily_trading_stats").fetchall() == [(1,)]
             assert conn.execute("select count(*) from pg_roles where rolname = 'dpm_owner'").fetchone() == (0,)
+
+
+def test_a_login_that_may_create_roles_makes_them_and_works_as_them() -> None:
+    """A managed service: the login is no superuser, and since PostgreSQL 16 only administers the roles that it creates."""
+    with own_server("managed") as managed:
+        with session(managed.url("postgres"), autocommit=True) as admin:
+            admin.execute("create role maker login createrole password 'maker'")
+            admin.execute("create database warehouse owner maker")
+        url = re.sub("//.*@", "//maker:maker@", managed.url("warehouse"))
+        for _ in range(2):
+            apply(managed, url, "schema.sql")
+        with Database(url) as db:
+            with db.connection("dpm_loader") as conn:
+                conn.execute(INSERT)
+                assert conn.execute("select current_user::text").fetchone() == ("dpm_loader",)
+            with db.connection("dpm_refresher") as conn:
+                conn.execute("call refresh_warehouse()")
+            with db.connection("dpm_reader") as conn:
+                assert conn.execute("select total_trades from mv_daily_trading_stats").fetchall() == [(1,)]
+                owner = "select nspowner::regrole::text from pg_namespace where nspname = 'prop_trading_model'"
+                assert conn.execute(owner).fetchone() == ("dpm_owner",)

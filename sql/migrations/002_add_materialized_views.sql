@@ -29,6 +29,7 @@ $$;
 do $$
 declare
     wanted text;
+    to_act_as constant text := case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end;
 begin
     foreach wanted in array array['dpm_owner', 'dpm_loader', 'dpm_refresher', 'dpm_reader'] loop
         if not exists (select from pg_roles where rolname = wanted)
@@ -41,13 +42,16 @@ begin
             end;
         end if;
     end loop;
-    if exists (select from pg_roles where rolname = 'dpm_owner') and not pg_has_role(current_user, 'dpm_owner', 'member') then
-        begin
-            execute format('grant dpm_owner to %I', current_user);
-        exception when insufficient_privilege then
-            raise notice 'this login may not act as dpm_owner: what is made now belongs to %', current_user;
-        end;
-    end if;
+    -- Since PostgreSQL 16 a login that creates a role administers it, and may act as it only once it has granted it to itself.
+    foreach wanted in array array['dpm_owner', 'dpm_loader', 'dpm_refresher', 'dpm_reader'] loop
+        if exists (select from pg_roles where rolname = wanted and not pg_has_role(oid, to_act_as)) then
+            begin
+                execute format('grant %I to %I', wanted, current_user);
+            exception when insufficient_privilege then
+                raise notice 'this login may not act as %: it does that work as %', wanted, current_user;
+            end;
+        end if;
+    end loop;
 end
 $$;
 
@@ -55,7 +59,10 @@ do $$
 begin
     if not exists (select from pg_namespace where nspname = 'prop_trading_model') then
         create schema prop_trading_model;
-        if exists (select from pg_roles where rolname = 'dpm_owner' and pg_has_role(oid, 'member')) then
+        if exists (
+            select from pg_roles where rolname = 'dpm_owner'
+                and pg_has_role(oid, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end)
+        ) then
             alter schema prop_trading_model owner to dpm_owner;
         end if;
     end if;

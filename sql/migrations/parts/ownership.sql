@@ -32,7 +32,8 @@ as $$
         )
     from owned as o
     join pg_roles as r on r.oid = o.owner
-    join pg_roles as new on new.rolname = 'dpm_owner' and pg_has_role(new.oid, 'usage')
+    join pg_roles as new on new.rolname = 'dpm_owner'
+        and pg_has_role(new.oid, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end)
     where o.owner <> new.oid
     order by o.place, o.object_name
 $$;

@@ -13,7 +13,10 @@ create table if not exists prop_trading_model_migration.unmoved_rows (
 
 do $$
 begin
-    if exists (select from pg_roles where rolname = 'dpm_owner' and pg_has_role(oid, 'usage')) then
+    if exists (
+        select from pg_roles where rolname = 'dpm_owner'
+            and pg_has_role(oid, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end)
+    ) then
         alter schema prop_trading_model_migration owner to dpm_owner;
         alter table prop_trading_model_migration.unmoved_rows owner to dpm_owner;
     end if;
