@@ -1,7 +1,8 @@
 """The tables that stay unpartitioned, brought to production's form in place: with dirty rows, owners, writers and kills."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -14,8 +15,9 @@ from dpm_assets.migration.in_place_rules import IN_PLACE_TABLES
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import sql_dir
 from tests.conftest import fresh_database
-from tests.interleaving import Connection, session
+from tests.interleaving import SECONDS, Connection, session
 from tests.schema_dump import dumped, normalised
+from tests.servers import own_server
 
 pytestmark = pytest.mark.sql
 
@@ -274,3 +276,34 @@ def test_a_former_owner_goes_on_working_and_everything_is_owned_by_the_warehouse
             admin.execute("drop owned by firm_app cascade")
             admin.execute("reassign owned by firm_app to current_user")
             admin.execute("drop role firm_app")
+
+
+def test_an_autovacuum_that_holds_a_table_gives_up() -> None:
+    """One that would take minutes, on a server with autovacuum on."""
+    vacuuming = "select relid::regclass::text from pg_stat_progress_vacuum"
+    with own_server("vacuumed") as server:
+        url = server.url("postgres")
+        with session(url, autocommit=True) as conn:
+            conn.execute("alter system set autovacuum_naptime = '1s'")
+            conn.execute("select pg_reload_conf()")
+            run_file(conn, sql_dir() / "schema_baseline.sql")
+            conn.execute("set search_path = prop_trading_model")
+            conn.execute(
+                "alter table raw_plans_data set (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,"
+                " autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0)"
+            )
+            conn.execute(
+                "insert into raw_plans_data (plan_id, plan_name) select n, repeat('x', 200) from generate_series(1, 8000) as n"
+            )
+            conn.execute("delete from raw_plans_data where id % 2 = 0")
+            wait_until(lambda: conn.execute(vacuuming).fetchall() == [("raw_plans_data",)])
+            with Database(url) as db:
+                apply_in_place(db, silent)
+            assert plan_in_place(conn) == []
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)

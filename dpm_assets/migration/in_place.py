@@ -12,7 +12,7 @@ from dpm_assets.database import SCHEMA, Database, run_file
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.in_place_rows import InPlaceFault, clear_rows, find_in_place_faults
 from dpm_assets.migration.in_place_rules import IN_PLACE_TABLES, in_place_statements
-from dpm_assets.partitions.patience import run_patiently
+from dpm_assets.partitions.patience import outlast_autovacuum, run_patiently
 from dpm_assets.settings import sql_dir
 
 Report = Callable[[str], None]
@@ -143,4 +143,5 @@ def _alone(db: Database) -> Iterator[psycopg.Connection[Any]]:
             "select pg_try_advisory_lock(hashtextextended('prop_trading_model.in_place', 0))"
         ).fetchone() == (True,):
             raise DpmError("Another session is changing these tables. See pg_stat_activity, wait, and run this again.")
+        outlast_autovacuum(conn)
         yield conn  # the lock goes when the connection is returned to the pool

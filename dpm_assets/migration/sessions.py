@@ -10,6 +10,7 @@ import psycopg
 from dpm_assets.database import SCHEMA, Database
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.names import MIGRATION
+from dpm_assets.partitions.patience import outlast_autovacuum
 from dpm_assets.schema.apply import act_as_owner
 
 _PATIENCE_SECONDS = 5.0
@@ -25,6 +26,7 @@ def owner(db: Database) -> Iterator[psycopg.Connection[Any]]:
     Commits are not waited for on disk: what a crash of the server takes back, it takes back with the row that says it was done.
     """
     with db.connection(None) as conn:
+        outlast_autovacuum(conn)
         act_as_owner(conn)
         conn.execute("set synchronous_commit = off")
         conn.execute("set client_min_messages = warning")

@@ -11,9 +11,19 @@ import psycopg
 from dpm_assets.errors import DpmError
 
 LOCK_MILLISECONDS = 40
+
 ATTEMPTS = 60
 
 _T = TypeVar("_T")
+
+
+def outlast_autovacuum(conn: psycopg.Connection[Any]) -> None:
+    """Let an autovacuum that holds a lock give it up to us, for as long as this session lasts.
+
+    It does so after deadlock_timeout, which is longer than our patience, so that a table that is vacuumed for an hour would
+    refuse every attempt. Only a superuser may change that; for others nothing happens here.
+    """
+    conn.execute("select set_config('deadlock_timeout', '10ms', false) where current_setting('is_superuser') = 'on'")
 
 
 def run_patiently(conn: psycopg.Connection[Any], statement: str, attempts: int = ATTEMPTS) -> None:
