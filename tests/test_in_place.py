@@ -132,6 +132,13 @@ def test_rows_that_are_refused_stop_it_before_anything_is_changed(
         assert (form(server, baseline_url), all_rows(conn)) == before
 
 
+def test_tables_that_are_missing_are_named(baseline_url: str, original: Database) -> None:
+    with session(baseline_url, autocommit=True) as conn:
+        conn.execute("drop table model_registry, raw_plans_data")
+    with pytest.raises(DpmError, match=r"not there: raw_plans_data, model_registry\. psql -f sql/schema_baseline\.sql"):
+        apply_in_place(original, silent)
+
+
 def test_rows_set_aside_are_kept_whole_with_their_reasons_and_the_newest_position_stays(
     server: EmbeddedServer, baseline_url: str, original: Database, database_url: str
 ) -> None:

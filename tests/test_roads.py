@@ -254,6 +254,10 @@ def test_the_firms_application_may_do_afterwards_what_it_might_before(
             "notes_trade_fkey on table",
         ),
         ("create publication firm for table prop_trading_model.raw_metrics_daily", "the publication of"),
+        (
+            "create index by_desk on prop_trading_model.raw_trades_closed (login)",
+            "the index prop_trading_model.by_desk",
+        ),
         ("create policy own on prop_trading_model.raw_trades_closed using (true)", "policy own"),
     ],
 )
@@ -272,7 +276,11 @@ def test_what_hangs_on_the_tables_is_named_before_anything_is_changed(
 
 def test_the_files_name_what_they_need(empty_url: str, original_url: str) -> None:
     refusals = [
-        (empty_url, PARTITIONING, r"needs the original tables.*run schema\.sql instead"),
+        (
+            empty_url,
+            PARTITIONING,
+            r"needs the original tables.*raw_plans_data.* For an empty database, run schema\.sql instead",
+        ),
         (empty_url, MATERIALIZED_VIEWS, r"apply 001_add_partitioning\.sql first"),
         (original_url, MATERIALIZED_VIEWS, r"apply 001_add_partitioning\.sql first"),
     ]

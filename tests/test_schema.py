@@ -2,7 +2,6 @@
 
 import csv
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from dpm_assets.database import Database, Role
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import sql_dir
 from tests.interleaving import Connection, session
+from tests.schema_dump import apply, dumped
 from tests.servers import own_server
 
 pytestmark = pytest.mark.sql
@@ -32,24 +32,6 @@ def empty_url(server: EmbeddedServer) -> Iterator[str]:
     yield server.url(name)
     with session(server.url("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-
-def program(server: EmbeddedServer, name: str, *arguments: str) -> str:
-    """The output of psql or pg_dump of the server's own version, without anybody's settings."""
-    done = subprocess.run(
-        [str(Path(server.state().binaries) / name), *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def apply(server: EmbeddedServer, url: str, file: str) -> str:
-    return program(server, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", str(sql_dir() / file))
-
-
-def dump(server: EmbeddedServer, url: str) -> str:
-    text = program(server, "pg_dump", "--schema-only", "-d", url)
-    return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.MULTILINE)  # random, since 2025
 
 
 def files_and_rows(url: str) -> dict[str, Any]:
@@ -73,10 +55,10 @@ def files_and_rows(url: str) -> dict[str, Any]:
 def test_psql_alone_applies_the_schema_and_applying_it_again_changes_nothing(
     server: EmbeddedServer, empty_url: str, file: str
 ) -> None:
-    apply(server, empty_url, file)
-    before = dump(server, empty_url), files_and_rows(empty_url)
-    apply(server, empty_url, file)
-    assert (dump(server, empty_url), files_and_rows(empty_url)) == before
+    apply(server, empty_url, sql_dir() / file)
+    before = dumped(server, empty_url), files_and_rows(empty_url)
+    apply(server, empty_url, sql_dir() / file)
+    assert (dumped(server, empty_url), files_and_rows(empty_url)) == before
 
 
 def test_the_schema_has_partitions_and_empty_populated_views(conn: Connection) -> None:
@@ -86,7 +68,7 @@ def test_the_schema_has_partitions_and_empty_populated_views(conn: Connection) -
 
 
 def test_a_new_session_finds_the_tables_and_lives_in_utc(server: EmbeddedServer, empty_url: str) -> None:
-    apply(server, empty_url, "schema.sql")
+    apply(server, empty_url, sql_dir() / "schema.sql")
     with session(empty_url) as conn:
         assert conn.execute("show search_path").fetchone() == ("prop_trading_model, public",)
         assert conn.execute("show timezone").fetchone() == ("UTC",)
@@ -129,7 +111,7 @@ def test_every_column_of_the_baseline_is_there_in_its_place_and_as_wide(conn: Co
 
 
 def test_the_baseline_has_the_columns_of_the_original(server: EmbeddedServer, empty_url: str) -> None:
-    apply(server, empty_url, "schema_baseline.sql")
+    apply(server, empty_url, sql_dir() / "schema_baseline.sql")
     with session(empty_url) as conn:
         assert {table: columns(conn, table) for table in baseline_columns()} == baseline_columns()
 
@@ -278,7 +260,7 @@ def test_a_login_that_may_create_no_roles_owns_a_working_warehouse() -> None:
             admin.execute("create database warehouse owner plain")
         url = re.sub("//.*@", "//plain:plain@", managed.url("warehouse"))
         for _ in range(2):
-            apply(managed, url, "schema.sql")
+            apply(managed, url, sql_dir() / "schema.sql")
         with Database(url) as db, db.connection("dpm_loader") as conn:
             conn.execute(INSERT)
             conn.execute("call refresh_warehouse()")
@@ -294,7 +276,7 @@ def test_a_login_that_may_create_roles_makes_them_and_works_as_them() -> None:
             admin.execute("create database warehouse owner maker")
         url = re.sub("//.*@", "//maker:maker@", managed.url("warehouse"))
         for _ in range(2):
-            apply(managed, url, "schema.sql")
+            apply(managed, url, sql_dir() / "schema.sql")
         with Database(url) as db:
             with db.connection("dpm_loader") as conn:
                 conn.execute(INSERT)

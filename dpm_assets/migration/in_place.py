@@ -31,6 +31,7 @@ def apply_in_place(db: Database, report: Report, *, set_aside: bool = False) -> 
     nothing is changed. A stop loss or take profit of 0 becomes NULL in either case. `report` gets a line for each step.
     """
     with _alone(db) as conn:
+        _refuse_missing_tables(conn)
         if not set_aside:
             _refuse_faults(conn)
         run_file(conn, sql_dir() / "migrations" / "parts" / "unmoved_rows.sql")
@@ -114,6 +115,15 @@ def _build_key(conn: psycopg.Connection[Any], statement: str, report: Report) ->
                     " (account_id, trade_id) once (on conflict do update), then run this again."
                 ) from None
             clear_rows(conn, report)
+
+
+def _refuse_missing_tables(conn: psycopg.Connection[Any]) -> None:
+    names = [name for name in IN_PLACE_TABLES if _true(conn, "select to_regclass(%s) is null", name)]
+    if names:
+        raise DpmError(
+            f"These tables of the original are not there: {', '.join(names)}. psql -f sql/schema_baseline.sql makes what is"
+            " missing; then run this again."
+        )
 
 
 def _refuse_faults(conn: psycopg.Connection[Any]) -> None:

@@ -24,9 +24,16 @@ begin
     if current_setting('server_version_num')::integer < 150000 then
         raise exception '001_add_partitioning needs PostgreSQL 15 or newer, this is %', current_setting('server_version');
     end if;
-    if large[1] is null or large[2] is null then
-        raise exception '001_add_partitioning needs the original tables: prop_trading_model.raw_trades_closed or'
-            ' raw_metrics_daily is not there. For an empty database, run schema.sql instead.';
+    select string_agg(name, ', ') into found
+    from unnest(array[
+        'raw_trades_closed', 'raw_metrics_daily', 'raw_metrics_hourly', 'raw_metrics_alltime', 'raw_trades_open',
+        'raw_accounts_data', 'raw_plans_data', 'raw_regimes_daily', 'stg_accounts_daily_snapshots',
+        'feature_store_account_daily', 'model_training_input', 'model_predictions', 'model_registry', 'pipeline_execution_log'
+    ]) as name
+    where to_regclass('prop_trading_model.' || name) is null;
+    if found is not null then
+        raise exception '001_add_partitioning needs the original tables, and these are not there: %. For an empty database, run'
+            ' schema.sql instead; else schema_baseline.sql makes what is missing.', found;
     end if;
     if (select relkind from pg_class where oid = large[1]) = 'p' then
         return;  -- this file has been applied
@@ -57,6 +64,14 @@ begin
             'ingestion_timestamp', 'source_api_endpoint', 'date', 'net_profit', 'gross_profit', 'gross_loss', 'total_trades',
             'winning_trades', 'losing_trades', 'win_rate', 'profit_factor', 'lots_traded', 'volume_traded', 'balance_start',
             'balance_end', 'equity_start', 'equity_end')
+        union
+        select format('the index %s', indexrelid::regclass)
+        from pg_index join pg_class as i on i.oid = indexrelid
+        where indrelid = any (large) and i.relname not in (
+            'raw_trades_closed_pkey', 'idx_raw_trades_closed_account_id', 'idx_raw_trades_closed_account_id_trade_date',
+            'idx_raw_trades_closed_close_time', 'idx_raw_trades_closed_trade_date', 'raw_metrics_daily_pkey',
+            'raw_metrics_daily_account_id_date_ingestion_timestamp_key', 'idx_raw_metrics_daily_account_id',
+            'idx_raw_metrics_daily_account_id_date', 'idx_raw_metrics_daily_date')
         union
         select format('%s that reads %s', pg_describe_object('pg_class'::regclass, r.ev_class, 0), d.refobjid::regclass)
         from pg_depend as d join pg_rewrite as r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
