@@ -1,11 +1,13 @@
 """`dpm migrate cutover`, `rollback` and `clean`: names change hands, no write is lost, nothing is left behind."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.migration import swap
 from dpm_assets.migration.clean import clean
 from dpm_assets.migration.swap import cutover, rollback
 from dpm_assets.server import EmbeddedServer
@@ -212,6 +214,32 @@ def test_views_functions_and_grants_come_along_and_go_back(db: Database) -> None
                 " has_sequence_privilege('trading_app', 'prop_trading_model.raw_trades_closed_id_seq', 'usage'),"
                 " obj_description('public.best'::regclass)"
             ).fetchone() == (True, True, True, "the best of a1")
+
+
+def test_a_month_that_begins_and_a_table_that_is_emptied_during_the_cutover_come_along(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = swap._lock
+    statements = [
+        "insert into prop_trading_model.raw_trades_closed (trade_id, account_id, login, trade_date)"
+        " values ('late', 'a1', 'l', '2021-05-05')",
+        "truncate prop_trading_model.raw_metrics_daily",
+        "insert into prop_trading_model.raw_metrics_daily (account_id, login, date) values ('a1', 'l', '2021-05-05')",
+    ]
+    with session(db.url, autocommit=True) as conn:
+
+        def write_then_lock(*arguments: Any) -> float:
+            if statements:
+                conn.execute(statements.pop(0).encode())
+            return lock(*arguments)
+
+        monkeypatch.setattr(swap, "_lock", write_then_lock)
+        said(cutover, db)
+        assert not statements
+        assert conn.execute("select count(*) from prop_trading_model.raw_trades_closed_2021_05").fetchone() == (1,)
+        assert conn.execute("select date::text from prop_trading_model.raw_metrics_daily").fetchall() == [
+            ("2021-05-05",)
+        ]
 
 
 def test_a_cutover_gives_up_while_somebody_holds_the_table_and_changes_nothing(db: Database) -> None:

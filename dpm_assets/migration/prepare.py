@@ -1,5 +1,6 @@
 """What a copy needs before its first row: logs on the originals, the successors, everything of production beside them."""
 
+import hashlib
 from typing import Any
 
 import psycopg
@@ -80,7 +81,7 @@ def _prepare(db: Database, report: Report, set_aside: bool) -> None:
             run_patiently(conn, f"select {MIGRATION}.log_changes_of('{SCHEMA}.{moved}')")
             run_patiently(conn, f"select {MIGRATION}.log_changes_of('{NEXT}.{moved}')")
         list_parts(conn, report)
-        conn.execute(f"update {MIGRATION}.state set prepared = %s".encode(), [file_digest()])
+        conn.execute(f"update {MIGRATION}.state set prepared = %s".encode(), [_digest()])
 
 
 def list_parts(conn: psycopg.Connection[Any], report: Report) -> None:
@@ -97,10 +98,16 @@ def list_parts(conn: psycopg.Connection[Any], report: Report) -> None:
                 report(f"{kept[0]:,} rows of {moved} have no day that a partition takes; they are kept in unmoved_rows")
 
 
+def _digest() -> str:
+    """Of everything that preparing runs: a newer installation prepares once more."""
+    own = "".join((sql_dir() / "functions" / f"migration_{name}.sql").read_text(encoding="utf-8") for name in _FILES)
+    return f"{file_digest()} {hashlib.sha256(own.encode()).hexdigest()[:16]}"
+
+
 def _prepared(conn: psycopg.Connection[Any]) -> bool:
     if phase(conn) is None:
         return False
-    return conn.execute(f"select prepared = %s from {MIGRATION}.state".encode(), [file_digest()]).fetchone() == (True,)
+    return conn.execute(f"select prepared = %s from {MIGRATION}.state".encode(), [_digest()]).fetchone() == (True,)
 
 
 def _take_ownership(conn: psycopg.Connection[Any], report: Report) -> None:

@@ -51,14 +51,21 @@ def cutover(db: Database, report: Report, *, patience: float = _PATIENCE_SECONDS
         if phase(conn) != "moved":
             require_phase(conn, "copying")
             refuse_dependents(find_dependents(conn, sides(conn, "original")))
-    if not moved(db):
+    give_up = monotonic() + patience
+    while not moved(db):
         copy_everything(db, report)
         with alone(db) as conn:
             if open_parts := [part.name for part in parts(conn) if part.state != "verified"]:
                 raise DpmError(f"Not verified yet: {', '.join(open_parts)}. Run dpm migrate start, then this again.")
             for table in MOVED:
                 conn.execute(f"analyze {NEXT}.{table}".encode())
-            _swap(conn, _FORWARD, report, patience)
+            try:
+                _swap(conn, _FORWARD, report, patience)
+            except _NeedsCopyError:  # a month is new, or a table was emptied, since the copy a moment ago
+                if monotonic() > give_up:
+                    raise DpmError(
+                        "Programs began new months, or emptied tables, all the time. Do this again."
+                    ) from None
     _finish(db)
     report(
         "Programs use the new tables. dpm refresh fills the rollups; dpm migrate rollback goes back, clean drops the old."
@@ -109,6 +116,8 @@ def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patien
         follow_side(conn, way.follow)
         _wait_for_older_snapshots(conn, give_up)
         follow_side(conn, way.follow)
+        if way is _FORWARD:
+            _refuse_uncopied(conn)
         began = monotonic()
         refusal = _attempt(conn, way, dependents, budget)
         if refusal is None:
@@ -132,6 +141,8 @@ def _attempt(conn: psycopg.Connection[Any], way: _Direction, dependents: list[De
             conn.execute("set local synchronous_commit = on")
             end = _lock(conn, way, budget)
             _follow_the_last(conn, way)
+            if way is _FORWARD:
+                _refuse_uncopied(conn)
             _end_by(conn, end)
             _run_as_login(conn, [drop for dependent in reversed(dependents) for drop in dependent.drops])
             conn.execute(f"select {MIGRATION}.swap(%s)".encode(), [way is _FORWARD])
@@ -188,6 +199,18 @@ def _follow_the_last(conn: psycopg.Connection[Any], way: _Direction) -> None:
         conn.execute(f"select {MIGRATION}.follow_{way.follow}({LITTLE})".encode())
         if keys_waiting(conn, way.log, 1):
             raise _TooMuchLeft
+
+
+def _refuse_uncopied(conn: psycopg.Connection[Any]) -> None:
+    row = conn.execute(
+        f"select {MIGRATION}.needs_copy(%s, %s)".encode(), [settings().first_month, settings().months_ahead]
+    ).fetchone()
+    if row == (True,):
+        raise _NeedsCopyError
+
+
+class _NeedsCopyError(Exception):
+    """The originals hold a month that was not copied, or were emptied since."""
 
 
 class _TooMuchLeft(Exception):

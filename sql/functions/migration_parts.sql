@@ -1,6 +1,35 @@
 -- Which months (years) there are, and what no month takes.
 -- Invariant: a day that a part covers is copied or followed in that part; every other row of an original is in unmoved_rows.
 
+-- The days that parts may cover: from the first month (its year) on, to before the end of the last month (year) ahead.
+create or replace function prop_trading_model_migration.days_to_cover(every interval, first_month date, months_ahead integer)
+returns daterange
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select daterange(
+        date_trunc(u.unit, first_month::timestamp)::date,
+        (date_trunc(u.unit, (now() at time zone 'utc') + make_interval(months => months_ahead)) + every)::date
+    )
+    from (select case when every = interval '1 year' then 'year' else 'month' end) as u (unit)
+$$;
+
+-- Whether originals hold what only a copy brings over: a day that a part could cover and none does, or what was written since a
+-- TRUNCATE.
+create or replace function prop_trading_model_migration.needs_copy(first_month date, months_ahead integer) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select from prop_trading_model_migration.changed_originals as c where c.account_id is null and c.day is null
+    ) or exists (
+        select from prop_trading_model_migration.unmoved_rows as u
+        join prop_trading_model_migration.moved_tables as m on m.table_name = u.table_name
+        where u.reason = 'a day that no partition takes'
+            and u.day <@ prop_trading_model_migration.days_to_cover(m.every, first_month, months_ahead)
+    )
+$$;
+
 -- Lists the parts that the originals' rows need, from `first_month` on, those between them, and those ahead, where they are
 -- missing; returns how many are new. Days beyond the last month ahead are left out: nobody has traded then. A part whose leaf
 -- was made after an earlier cutover is attached already; one whose leaf was dropped then is copied anew.
@@ -12,7 +41,6 @@ declare
     m prop_trading_model_migration.moved_tables;
     unit text;
     today date := (now() at time zone 'utc')::date;
-    first_start date;
     beyond date;
     day date;
     found date[];
@@ -21,10 +49,9 @@ declare
 begin
     for m in select * from prop_trading_model_migration.moved_tables order by table_name loop
         unit := case when m.every = interval '1 year' then 'year' else 'month' end;
-        first_start := date_trunc(unit, first_month::timestamp);
-        beyond := date_trunc(unit, today + make_interval(months => months_ahead)) + m.every;
+        beyond := upper(prop_trading_model_migration.days_to_cover(m.every, first_month, months_ahead));
         found := array[]::date[];
-        day := first_start;
+        day := lower(prop_trading_model_migration.days_to_cover(m.every, first_month, months_ahead));
         loop  -- from start to start, each found through an index
             execute format(
                 'select min(day) from (select min(o.%1$I) as day from %2$s as o where o.%1$I >= $1 and o.%1$I < $2%3$s) as days',
