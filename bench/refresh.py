@@ -4,7 +4,7 @@
     python -m bench.refresh --url postgresql://...                            measures (and writes to) one that is there
 
 Every figure is a median of rounds, in seconds, of statements on one connection. `--against-plain` also makes the five views
-over raw rows (the definitions under sql/oracle/) as plain materialized views and refreshes them CONCURRENTLY.
+straight over raw rows, as sql/archive/v2_balanced has them, and refreshes them CONCURRENTLY.
 """
 
 import argparse
@@ -212,11 +212,10 @@ class Bench:
         return sum(self.seconds(f"refresh materialized view concurrently plain_{name}") for name in VIEWS)
 
     def make_plain_views(self) -> None:
-        for name in VIEWS:
-            definition = (sql_dir() / "oracle" / f"{name}.sql").read_text()
-            self.conn.execute(f"drop materialized view if exists plain_{name}".encode())
-            self.conn.execute(f"create materialized view plain_{name} as {definition}".encode())
-            self.conn.execute(f"create unique index on plain_{name} ({_KEYS[name]})".encode())
+        """The views of sql/archive/v2_balanced, under names of their own."""
+        text = (sql_dir() / "archive" / "v2_balanced" / "views.sql").read_text()
+        definitions = text.partition("create or replace function")[0].replace("mv_", "plain_mv_")
+        self.conn.execute(definitions.encode())
 
     def against_plain(self) -> dict[str, float]:
         """After 1,000 trades and after a day: the refresh here, and the refresh of plain views, of the same change."""
@@ -242,15 +241,6 @@ class Bench:
     def _another_day(self) -> None:
         self.last_day = self.value("select as_of_date() + 1")
         self.load(self.last_day, 10_000_000, DAY_ACCOUNTS)
-
-
-_KEYS = {
-    "mv_daily_trading_stats": "date",
-    "mv_symbol_performance": "std_symbol",
-    "mv_account_performance_summary": "account_id",
-    "mv_account_trading_patterns": "account_id",
-    "mv_market_regime_performance": "date",
-}
 
 
 def main() -> None:
