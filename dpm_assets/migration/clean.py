@@ -12,7 +12,7 @@ from dpm_assets.migration.dependents import Side, find_dependents, refuse_depend
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, NEXT, OLD
 from dpm_assets.migration.production import production_names
-from dpm_assets.migration.sessions import alone, phase, require_phase
+from dpm_assets.migration.sessions import alone, login, phase, require_phase
 from dpm_assets.partitions.patience import run_patiently
 from dpm_assets.schema.offline import drop, made_by
 
@@ -34,7 +34,7 @@ def clean(db: Database, report: Report, *, forget_unmoved: bool = False, abandon
                 "Programs use the new tables. Go back with dpm migrate rollback before you abandon the migration."
             )
         going: Side = "original" if phase(conn) == "moved" else "successor"
-        hanging = [each for each in find_dependents(conn, sides(conn, going)) if each.fate != "stays behind"]
+        hanging = [each for each in find_dependents(conn, sides(conn, going)) if each.fate in ("made again", "refused")]
         refuse_dependents([replace(each, fate="refused", advice=each.advice or "drop it") for each in hanging])
         unmoved = conn.execute(f"select count(*) from {MIGRATION}.unmoved_rows".encode()).fetchone()
         _drop_triggers(conn, [MIGRATION] if going == "original" else [MIGRATION, SCHEMA])
@@ -43,7 +43,7 @@ def clean(db: Database, report: Report, *, forget_unmoved: bool = False, abandon
                 conn.execute(f"drop schema {NEXT} cascade".encode())
                 for file in ("002_add_materialized_views.sql", "001_add_partitioning.sql"):
                     drop(conn, made_by(file))
-    with db.connection(None) as conn:
+    with login(db) as conn:
         # As the login, which made the schemas. What is left in them is the migration's own.
         for name in (OLD, NEXT):
             conn.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(name)))

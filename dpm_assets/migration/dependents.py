@@ -17,7 +17,7 @@ from dpm_assets.migration.production import production_names
 from dpm_assets.settings import sql_dir
 
 Side = Literal["original", "successor"]
-Fate = Literal["made again", "refused", "stays behind"]
+Fate = Literal["made again", "comes along", "refused", "stays behind"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,13 @@ def find_dependents(conn: psycopg.Connection[Any], tables: list[int]) -> list[De
     """
     with conn.transaction():
         conn.execute("set local search_path = pg_catalog, pg_temp")
-        return [*_views(conn, tables), *_functions(conn, tables), *_refused(conn, tables), *_left(conn, tables)]
+        return [
+            *_views(conn, tables),
+            *_functions(conn, tables),
+            *_refused(conn, tables),
+            *_grants(conn, tables),
+            *_left(conn, tables),
+        ]
 
 
 def refuse_dependents(found: list[Dependent]) -> None:
@@ -169,6 +175,20 @@ def _refused(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent
         select 'rule', format('%%s on %%s', r.rulename, r.ev_class::regclass), 'drop it, and make it again afterwards'
         from pg_rewrite as r where r.ev_class = any (%(tables)s)
         union all
+        select distinct 'table', a.attrelid::regclass::text, 'it holds rows of the table''s type: drop it, or that column'
+        from pg_attribute as a
+        join pg_class as c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'f', 'c')
+        join pg_type as t on a.atttypid in (t.oid, t.typarray)
+        where t.typrelid = any (%(tables)s) and not a.attisdropped
+        union all
+        select 'table', d.adrelid::regclass::text, 'it counts with the table''s sequence: give it one of its own'
+        from pg_depend as u
+        join pg_attrdef as d on u.classid = 'pg_attrdef'::regclass and u.objid = d.oid
+        join pg_depend as o on o.classid = 'pg_class'::regclass and o.objid = u.refobjid and o.deptype = 'a'
+        where u.refclassid = 'pg_class'::regclass and o.refclassid = 'pg_class'::regclass and o.refobjid = any (%(tables)s)
+            and d.adrelid <> all (%(tables)s)
+            and d.adrelid not in (select p.inhrelid from pg_inherits as p where p.inhparent = any (%(tables)s))
+        union all
         select 'table', i.inhrelid::regclass::text, 'it inherits from the table: take that back'
         from pg_inherits as i join pg_class as c on c.oid = i.inhparent
         where i.inhparent = any (%(tables)s) and c.relkind = 'r'
@@ -177,6 +197,28 @@ def _refused(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent
         {"tables": tables, "schema": SCHEMA, "migration": MIGRATION, "ours": list(production_names())},
     ).fetchall()
     return [Dependent(kind, name, "refused", advice) for kind, name, advice in rows]
+
+
+def _grants(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent]:
+    """What others than the owner may do with the tables and their columns: grants_to_copy() copies it."""
+    rows = conn.execute(
+        """
+        select format('of %%s on %%s to %%s', string_agg(distinct g.privilege, ', ' order by g.privilege), g.name,
+            case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end)
+        from (
+            select c.oid::regclass::text as name, c.relowner, acl.grantee, acl.privilege_type as privilege
+            from pg_class as c cross join lateral aclexplode(c.relacl) as acl where c.oid = any (%(tables)s)
+            union all
+            select format('%%s (%%I)', c.oid::regclass, a.attname), c.relowner, acl.grantee, acl.privilege_type
+            from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0
+            cross join lateral aclexplode(a.attacl) as acl where c.oid = any (%(tables)s)
+        ) as g
+        where g.grantee <> g.relowner
+        group by g.name, g.grantee order by 1
+        """,
+        {"tables": tables},
+    ).fetchall()
+    return [Dependent("grant", row[0], "comes along") for row in rows]
 
 
 def _left(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent]:

@@ -71,11 +71,12 @@ def gigabytes(size: int) -> str:
 def _free(conn: psycopg.Connection[Any]) -> int | None:
     """Free bytes where the database's files are, when the server runs on this machine; None when that cannot be seen."""
     row = conn.execute(
-        "select coalesce(nullif(pg_tablespace_location(d.dattablespace), ''), current_setting('data_directory')),"
+        "select coalesce(nullif(pg_tablespace_location(d.dattablespace), ''),"
+        " case when pg_has_role('pg_read_all_settings', 'usage') then current_setting('data_directory') end),"
         " inet_server_addr() is not distinct from inet_client_addr()"
         " from pg_database as d where d.datname = current_database()"
     ).fetchone()
-    if row is None or not row[1]:
+    if row is None or row[0] is None or not row[1]:
         return None
     try:
         return shutil.disk_usage(row[0]).free

@@ -7,6 +7,7 @@ import psycopg
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.names import MIGRATION, MOVED
 from dpm_assets.migration.parts import Part
+from dpm_assets.partitions.patience import patiently
 
 # Account-days of one transaction: some tens of thousands of rows.
 BITE_KEYS = 5_000
@@ -39,12 +40,29 @@ def follow_outside(conn: psycopg.Connection[Any]) -> int:
 def follow_side(conn: psycopg.Connection[Any], side: Literal["originals", "successors"]) -> int:
     """While nobody else copies: bring over what was written to the originals (successors), until little is left; the keys
     brought over. Raises DpmError for an id that stands at two rows, which the originals cannot hold."""
+    if side == "successors":
+        log_new_leaves(conn)
     followed = 0
     while taken := _count(conn, f"follow_{side}(%s)", [BITE_KEYS]):
         followed += taken
         if taken < LITTLE:
             break
     return followed
+
+
+def log_new_leaves(conn: psycopg.Connection[Any]) -> None:
+    """Have partitions that were made after the cutover followed too, with what is in them already."""
+    patiently(
+        conn,
+        lambda: conn.execute(f"select {MIGRATION}.log_new_leaves()".encode()),
+        "the log of partitions made after the cutover",
+    )
+
+
+def leaves_without_log(conn: psycopg.Connection[Any]) -> bool:
+    """Whether there are such partitions that are not followed yet."""
+    row = conn.execute(f"select exists (select from {MIGRATION}.leaves_without_log())".encode()).fetchone()
+    return row == (True,)
 
 
 def truncated(conn: psycopg.Connection[Any]) -> list[str]:

@@ -12,6 +12,7 @@ from dpm_assets.database import SCHEMA, Database, run_file
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.in_place_rows import InPlaceFault, clear_rows, find_in_place_faults
 from dpm_assets.migration.in_place_rules import IN_PLACE_TABLES, in_place_statements
+from dpm_assets.migration.sessions import login
 from dpm_assets.partitions.patience import outlast_autovacuum, run_patiently
 from dpm_assets.settings import sql_dir
 
@@ -148,7 +149,7 @@ def _take_ownership(conn: psycopg.Connection[Any], report: Report) -> None:
 @contextmanager
 def _alone(db: Database) -> Iterator[psycopg.Connection[Any]]:
     """A connection as the login, the only one that does this; a session that was killed holds the lock no longer."""
-    with db.connection(None) as conn:
+    with login(db) as conn:
         if not conn.execute(
             "select pg_try_advisory_lock(hashtextextended('prop_trading_model.in_place', 0))"
         ).fetchone() == (True,):

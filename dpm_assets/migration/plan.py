@@ -18,7 +18,7 @@ from dpm_assets.migration.names import MIGRATION, MOVED, NEXT, Moved
 from dpm_assets.migration.prepare import describe, make_bookkeeping
 from dpm_assets.migration.production import beside
 from dpm_assets.migration.refusals import other_columns, refusals
-from dpm_assets.migration.sessions import holds_originals, phase
+from dpm_assets.migration.sessions import holds_originals, login, phase
 from dpm_assets.settings import settings, sql_dir
 
 _SAMPLES = 3
@@ -50,7 +50,7 @@ class Plan:
 
 def make_plan(db: Database, jobs: int = 1) -> Plan:
     """Look at everything; reads each of the large tables a few times. Raises DpmError when there is nothing to migrate."""
-    with db.connection(None) as conn:
+    with login(db) as conn:
         if not holds_originals(conn):
             raise DpmError("There is nothing to migrate: raw_trades_closed is partitioned already, or not there.")
         in_place = find_in_place_faults(conn)

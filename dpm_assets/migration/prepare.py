@@ -1,6 +1,7 @@
 """What a copy needs before its first row: logs on the originals, the successors, everything of production beside them."""
 
 import hashlib
+from time import sleep
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from dpm_assets.migration.in_place import Report, apply_in_place
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT, OLD, Moved
 from dpm_assets.migration.production import make_production, make_roles
 from dpm_assets.migration.refusals import other_columns, refusals
-from dpm_assets.migration.sessions import copying, holds_originals, phase
+from dpm_assets.migration.sessions import copying, holds_originals, login, phase
 from dpm_assets.partitions.patience import run_patiently
 from dpm_assets.schema.apply import file_digest
 from dpm_assets.settings import settings, sql_dir
@@ -47,11 +48,10 @@ def prepare(db: Database, report: Report, *, set_aside: bool = False) -> None:
 
     Raises DpmError when there is nothing to migrate, or rows of the twelve other tables are at fault and not `set_aside`.
     """
-    with db.connection(None) as conn:
+    with login(db) as conn:
         if not holds_originals(conn) and phase(conn) is None:
             raise DpmError("There is nothing to migrate: raw_trades_closed is partitioned already, or not there.")
-        # One after the other: runs for several months may begin at the same moment.
-        conn.execute("select pg_advisory_lock(hashtextextended('prop_trading_model.migration.prepare', 0))")
+        _wait_for_others(conn)
         try:
             if not _prepared(conn):
                 _prepare(db, report, set_aside)
@@ -59,13 +59,24 @@ def prepare(db: Database, report: Report, *, set_aside: bool = False) -> None:
             conn.execute("select pg_advisory_unlock_all()")
 
 
+def _wait_for_others(conn: psycopg.Connection[Any]) -> None:
+    """One after the other: runs for several months may begin at the same moment.
+
+    Asked again and again, since a session that waits in the server has a snapshot, for whose end the other waits when it builds
+    an index concurrently.
+    """
+    lock = "select pg_try_advisory_lock(hashtextextended('prop_trading_model.migration.prepare', 0))"
+    while conn.execute(lock.encode()).fetchone() != (True,):
+        sleep(0.2)
+
+
 def _prepare(db: Database, report: Report, set_aside: bool) -> None:
-    with db.connection(None) as conn:
+    with login(db) as conn:
         if phase(conn) is None and (faults := [*refusals(conn)]):
             raise DpmError(f"{' '.join(faults)} Then start again; nothing has been changed.")
         make_roles(conn)
     apply_in_place(db, report, set_aside=set_aside)
-    with db.connection(None) as conn:
+    with login(db) as conn:
         _take_ownership(conn, report)
         _make_schemas(conn)
     with copying(db) as conn:

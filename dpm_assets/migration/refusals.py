@@ -1,7 +1,7 @@
 """What has to be mended before a migration begins, as sentences with the remedy."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -38,20 +38,56 @@ def refusals(conn: psycopg.Connection[Any]) -> Iterator[str]:
                 f" create index concurrently on {SCHEMA}.{table} ({column})."
             )
 
+    yield from _tied_to_the_owner(conn)
 
-def other_columns(conn: psycopg.Connection[Any]) -> Iterator[str]:
-    """Columns of an original that its successor, which is there, lacks: they would be lost."""
+
+def _tied_to_the_owner(conn: psycopg.Connection[Any]) -> Iterator[str]:
+    """The tables change hands at the start: what means something else under another owner would fail programs, or hide rows."""
+    rows = conn.execute(
+        "select format('rule %%s on %%s', r.rulename, c.relname)"
+        " from pg_rewrite as r join pg_class as c on c.oid = r.ev_class"
+        " where c.relnamespace = %(schema)s::regnamespace and c.relname = any (%(tables)s) and c.relkind = 'r'"
+        " union all select format('row level security of %%s', c.relname)"
+        "   || coalesce((select ' (' || string_agg(p.polname, ', ') || ')' from pg_policy as p where p.polrelid = c.oid), '')"
+        " from pg_class as c where c.relnamespace = %(schema)s::regnamespace and c.relname = any (%(tables)s)"
+        " and c.relrowsecurity order by 1",
+        {"schema": SCHEMA, "tables": list(BASELINE_TABLES)},
+    ).fetchall()
+    if rows:
+        yield (
+            f"The tables go to the owner of the schema, for whom these mean something else: {_listed(rows)}. Drop or disable"
+            " them, and make them again when the migration is over."
+        )
+
+
+def other_columns(
+    conn: psycopg.Connection[Any], leaving: Literal["original", "successor"] = "original"
+) -> Iterator[str]:
+    """Columns of the tables that programs are `leaving` that the others lack, or cannot hold as they are: they would be lost."""
     rows = conn.execute(
         f"""
         select m.table_name || '.' || a.attname
         from {MIGRATION}.moved_tables as m
-        join pg_attribute as a on a.attrelid = m.original and a.attnum > 0 and not a.attisdropped
-        where a.attname not in (select name from {MIGRATION}.shared_columns(m.table_name))
+        join pg_attribute as a on a.attrelid = m.{leaving} and a.attnum > 0 and not a.attisdropped
+        where a.attname not in (select name from {MIGRATION}.shared_columns(m.table_name)) and a.attname <> 'load_batch_id'
         order by 1
         """.encode()
     ).fetchall()
     if rows:
-        yield f"The new tables do not have these columns: {_listed(rows)}. Copy them into a table of their own and drop them."
+        lacking = "new" if leaving == "original" else "original"
+        yield (
+            f"The {lacking} tables do not have these columns: {_listed(rows)}. Copy them into a table of their own and drop them."
+        )
+    changed = conn.execute(
+        f"""
+        select format('%s.%s is %s instead of %s', m.table_name, c.name, c.original_type, c.type)
+        from {MIGRATION}.moved_tables as m cross join lateral {MIGRATION}.shared_columns(m.table_name) as c
+        where c.type <> c.original_type and (c.original_type, c.type) <> ('integer', 'bigint')
+        order by 1
+        """.encode()
+    ).fetchall()
+    if changed:
+        yield f"These columns have other types than the baseline's: {_listed(changed)}. Give them the baseline's again."
 
 
 def _listed(rows: list[tuple[Any, ...]]) -> str:

@@ -19,13 +19,32 @@ _PATIENCE_SECONDS = 5.0
 _LOCK = "hashtextextended('prop_trading_model.migration', 0)"
 
 
+# What a firm may have set for its database or its logins, and a migration cannot live with: a snapshot older than a lock would
+# miss the last writes, and the proof of a large month takes its time.
+_OWN_WAYS = (
+    "set default_transaction_isolation = 'read committed'",
+    "set statement_timeout = 0",
+    "set lock_timeout = 0",
+    "set idle_in_transaction_session_timeout = 0",
+)
+
+
+@contextmanager
+def login(db: Database) -> Iterator[psycopg.Connection[Any]]:
+    """A connection as the login itself, whatever new sessions of this database begin with."""
+    with db.connection(None) as conn:
+        for setting in _OWN_WAYS:
+            conn.execute(setting.encode())
+        yield conn
+
+
 @contextmanager
 def owner(db: Database) -> Iterator[psycopg.Connection[Any]]:
     """A connection that acts as the owner of the schema, for statements that are transactions of their own.
 
     Commits are not waited for on disk: what a crash of the server takes back, it takes back with the row that says it was done.
     """
-    with db.connection(None) as conn:
+    with login(db) as conn:
         outlast_autovacuum(conn)
         act_as_owner(conn)
         conn.execute("set synchronous_commit = off")

@@ -11,7 +11,7 @@ from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION
 from dpm_assets.migration.parts import Part, held, parts
 from dpm_assets.migration.prepare import list_parts, prepare
-from dpm_assets.migration.sessions import alone, copying, owner, phase
+from dpm_assets.migration.sessions import alone, copying, login, owner, phase
 
 
 def start(
@@ -54,7 +54,7 @@ def moved(db: Database) -> bool:
 
 
 def _set_up(db: Database, report: Report, jobs: int, set_aside: bool, free_bytes: int | None) -> None:
-    with db.connection(None) as conn:
+    with login(db) as conn:
         refuse_small_disk(conn, jobs, free_bytes)
     prepare(db, report, set_aside=set_aside)
 

@@ -20,11 +20,13 @@ from dpm_assets.migration.dependents import (
     refuse_dependents,
     sides,
 )
-from dpm_assets.migration.following import LITTLE, follow_side, keys_waiting
+from dpm_assets.migration.following import LITTLE, follow_side, keys_waiting, leaves_without_log
+from dpm_assets.migration.holders import holders
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
 from dpm_assets.migration.parts import parts
-from dpm_assets.migration.sessions import alone, owner, phase, require_phase
+from dpm_assets.migration.refusals import other_columns
+from dpm_assets.migration.sessions import alone, login, owner, phase, require_phase
 from dpm_assets.migration.start import copy_everything, moved
 from dpm_assets.partitions.cold.states import cold_parts
 from dpm_assets.partitions.patience import LOCK_MILLISECONDS
@@ -50,7 +52,7 @@ def cutover(db: Database, report: Report, *, patience: float = _PATIENCE_SECONDS
     with owner(db) as conn:
         if phase(conn) != "moved":
             require_phase(conn, "copying")
-            refuse_dependents(find_dependents(conn, sides(conn, "original")))
+            _refuse_what_would_be_lost(conn, "original")
     give_up = monotonic() + patience
     while not moved(db):
         copy_everything(db, report)
@@ -85,7 +87,6 @@ def rollback(db: Database, report: Report, *, patience: float = _PATIENCE_SECOND
                 f"{' '.join(cold)}, then go back."
             )
         _refuse_high_ids(conn)
-        refuse_dependents(find_dependents(conn, sides(conn, "successor")))
         _swap(conn, _BACK, report, patience)
     report(
         "Programs use the original tables again. dpm migrate cutover goes forward once more; clean --abandon ends it."
@@ -112,14 +113,14 @@ def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patien
     while True:
         for grant in grants_to_copy(conn, way.taking_over):
             conn.execute(grant.encode())
-        dependents = [each for each in find_dependents(conn, sides(conn, way.leaving)) if each.fate == "made again"]
         follow_side(conn, way.follow)
         _wait_for_older_snapshots(conn, give_up)
         follow_side(conn, way.follow)
         if way is _FORWARD:
             _refuse_uncopied(conn)
+        found = _refuse_what_would_be_lost(conn, way.leaving)
         began = monotonic()
-        refusal = _attempt(conn, way, dependents, budget)
+        refusal = _attempt(conn, way, found, budget)
         if refusal is None:
             report(f"swapped in {1000 * (monotonic() - began):.0f} ms, from asking for the lock to the commit")
             return
@@ -127,15 +128,24 @@ def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patien
             budget *= 1.25  # a slow machine comes to its end too
         if monotonic() > give_up:
             raise DpmError(
-                f"The tables could not be swapped within {patience:.0f} seconds: {refusal}. See who holds them in pg_locks, or in"
-                " pg_stat_activity by xact_start, then do this again; nothing was changed."
+                f"The tables could not be swapped within {patience:.0f} seconds: {refusal}. Wait for that to"
+                " end, or end it, then do this again; nothing was changed."
             )
         sleep(0.1 + 0.4 * random.random())
 
 
-def _attempt(conn: psycopg.Connection[Any], way: _Direction, dependents: list[Dependent], budget: float) -> str | None:
-    """One attempt at the swap, which takes no more than `budget` seconds: None when it was made, else why not, with nothing
-    changed."""
+def _refuse_what_would_be_lost(conn: psycopg.Connection[Any], leaving: Side) -> list[Dependent]:
+    """Raise DpmError for what a swap cannot take along; what hangs on the tables that programs will leave."""
+    if faults := [*other_columns(conn, leaving)]:
+        raise DpmError(f"{' '.join(faults)} Then do this again; nothing was changed.")
+    found = find_dependents(conn, sides(conn, leaving))
+    refuse_dependents(found)
+    return found
+
+
+def _attempt(conn: psycopg.Connection[Any], way: _Direction, found: list[Dependent], budget: float) -> str | None:
+    """One attempt at the swap with what was `found` to hang on the tables, which takes no more than `budget` seconds: None when
+    it was made, else why not, with nothing changed."""
     try:
         with conn.transaction():
             conn.execute("set local synchronous_commit = on")
@@ -144,14 +154,20 @@ def _attempt(conn: psycopg.Connection[Any], way: _Direction, dependents: list[De
             if way is _FORWARD:
                 _refuse_uncopied(conn)
             _end_by(conn, end)
+            if find_dependents(conn, sides(conn, way.leaving)) != found or [*other_columns(conn, way.leaving)]:
+                raise _ChangedMeanwhile
+            dependents = [each for each in found if each.fate == "made again"]
             _run_as_login(conn, [drop for dependent in reversed(dependents) for drop in dependent.drops])
             conn.execute(f"select {MIGRATION}.swap(%s)".encode(), [way is _FORWARD])
             _run_as_login(conn, [make for dependent in dependents for make in dependent.makes])
             conn.execute("set local statement_timeout = 0")
+    except _ChangedMeanwhile:
+        return "somebody changed what hangs on them, or their columns"
     except _TooMuchLeft:
         return "programs wrote more than could be brought over in a moment"
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-        return "somebody held them"
+        held_by = holders(conn, [*sides(conn, way.leaving), *sides(conn, way.taking_over)])
+        return f"they are held by {', '.join(held_by)}" if held_by else "somebody held them at each attempt"
     except psycopg.errors.QueryCanceled:
         return _TOO_SLOW
     return None
@@ -191,7 +207,9 @@ def _run_as_login(conn: psycopg.Connection[Any], statements: list[str]) -> None:
 
 
 def _follow_the_last(conn: psycopg.Connection[Any], way: _Direction) -> None:
-    """Under the lock: bring over the last keys, or give up when there are too many, or one that stays."""
+    """Under the lock: bring over the last keys, or give up when there are too many, or one that stays, or a partition is new."""
+    if way is _BACK and leaves_without_log(conn):
+        raise _TooMuchLeft
     waiting = keys_waiting(conn, way.log, LITTLE + 1)
     if waiting > LITTLE:
         raise _TooMuchLeft
@@ -211,6 +229,10 @@ def _refuse_uncopied(conn: psycopg.Connection[Any]) -> None:
 
 class _NeedsCopyError(Exception):
     """The originals hold a month that was not copied, or were emptied since."""
+
+
+class _ChangedMeanwhile(Exception):
+    """Under the lock more hangs on the tables than before, or other things."""
 
 
 class _TooMuchLeft(Exception):
@@ -263,7 +285,7 @@ def _refuse_high_ids(conn: psycopg.Connection[Any]) -> None:
 
 def _finish(db: Database) -> None:
     """What the cutover leaves to be done while programs work already; doing it again changes nothing."""
-    with db.connection(None) as conn:
+    with login(db) as conn:
         for file, text in expand(sql_dir() / "roles.sql"):
             if file.name == "session_defaults.sql":
                 conn.execute(text.encode(), prepare=False)

@@ -121,8 +121,50 @@ begin
 end
 $$;
 
+-- Rows that did not move and that programs have done something about since, in the new table: one that was corrected and
+-- inserted takes its old self's place, by its id or by the original's key; an older copy goes when the trade itself is deleted or
+-- moved, or it would come back with a rollback. `of_keys` is the query of the successor's rows of these account-days.
+create or replace function prop_trading_model_migration.give_up_unmoved(
+    moved text, of_keys text, accounts varchar[], days date[]
+)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m prop_trading_model_migration.moved_tables := (
+        select t from prop_trading_model_migration.moved_tables as t where t.table_name = moved
+    );
+begin
+    execute format(
+        'delete from prop_trading_model_migration.unmoved_rows as u using (%s) as t where u.table_name = %L and u.id = t.id',
+        of_keys, moved
+    ) using accounts, days;
+    if moved = 'raw_metrics_daily' then
+        execute format(
+            'delete from %s as o using (%s) as t where o.account_id = t.account_id and o.date = t.date'
+            ' and o.ingestion_timestamp = t.ingestion_timestamp and o.id <> t.id',
+            m.original, of_keys
+        ) using accounts, days;
+    else
+        execute format(
+            'with gone as ('
+            '   delete from prop_trading_model_migration.unmoved_rows as u using unnest($1, $2) as k (account_id, day)'
+            '   where u.table_name = %L and u.reason = ''an older copy of its key'' and u.day = k.day'
+            '     and (u.account_id = k.account_id or k.account_id is null) and not exists ('
+            '       select from %s as n where n.account_id = u.account_id and n.trade_date = u.day'
+            '         and n.trade_id = u.row ->> ''trade_id'')'
+            '   returning u.id'
+            ' ) delete from %s as o using gone where o.id = gone.id',
+            moved, m.successor, m.original
+        ) using accounts, days;
+    end if;
+end
+$$;
+
 -- Follows up to `bound` keys from the successor to the original, after the cutover; returns how many it took. Rows that the
--- successor never had stay in the original as they are. A row keeps its id; a trade that moved to another day is found by it.
+-- successor never had stay in the original as they are, but for those that programs have replaced or deleted since. A row keeps
+-- its id; a trade that moved to another day is found by it.
 create or replace function prop_trading_model_migration.follow_successor(moved text, bound bigint default 5000) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -160,6 +202,7 @@ begin
         m.successor, m.day_column
     );
     perform set_config('prop_trading_model_migration.following', 'on', true);
+    perform prop_trading_model_migration.give_up_unmoved(moved, of_keys, accounts, days);
     -- One statement, so one snapshot: a trade that moves to one of these account-days meanwhile would be found there, and its id
     -- still in the original. The insert asks for what the delete has done, which is done first then.
     execute format(
@@ -168,7 +211,7 @@ begin
         '   select o.id from unnest($1, $2) as k (account_id, day) cross join lateral %2$s as o'
         '   union'
         '   select o.id from unnest($1, $2) as k (account_id, day)'
-        '   cross join lateral (select * from %1$s as o where o.%3$I = k.day and k.account_id is null) as o'
+        '   cross join lateral %10$s as o where k.account_id is null'
         '   union'
         '   select t.id from taken as t'
         ' ) as changed where o.id = changed.id and not exists ('
@@ -180,7 +223,8 @@ begin
         ' where not exists (select from unnest($1, $2) as k (account_id, day)'
         '   where k.day = d.day and coalesce(k.account_id, d.account_id) = d.account_id)',
         m.original, prop_trading_model_migration.rows_of_key(moved), m.day_column, of_keys, moved, m.day, m.successor,
-        prop_trading_model_migration.column_list(moved), prop_trading_model_migration.as_original(moved)
+        prop_trading_model_migration.column_list(moved), prop_trading_model_migration.as_original(moved),
+        replace(replace(prop_trading_model_migration.rows_of_days(moved), '$1', 'k.day'), '$2', '(k.day + 1)')
     ) using accounts, days into twice;
     if twice is not null then
         raise exception 'the id % stands at two rows of %, and the original can hold it once', twice, m.successor

@@ -185,3 +185,38 @@ begin
     end loop;
 end
 $$;
+
+-- Leaves of the successors that were made after the cutover and have no log of their own: somebody may have written straight to
+-- them, or filled one before he attached it. They get their triggers, and each of their days is logged; returns how many.
+create or replace function prop_trading_model_migration.log_new_leaves() returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    found record;
+    adopted integer := 0;
+begin
+    for found in select l.leaf, l.table_name from prop_trading_model_migration.leaves_without_log() as l loop
+        perform prop_trading_model_migration.log_changes_of(found.leaf);
+        insert into prop_trading_model_migration.changed_successors (table_name, account_id, day)
+        select found.table_name, null, d::date
+        from prop_trading_model.leaf_bounds(found.leaf) as b, generate_series(b.lower, b.upper - 1, interval '1 day') as d;
+        adopted := adopted + 1;
+    end loop;
+    return adopted;
+end
+$$;
+
+create or replace function prop_trading_model_migration.leaves_without_log()
+returns table (leaf regclass, table_name text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select i.inhrelid, m.table_name
+    from prop_trading_model_migration.moved_tables as m
+    join pg_inherits as i on i.inhparent = m.successor
+    where not exists (
+        select from pg_trigger as t
+        where t.tgrelid = i.inhrelid and t.tgname = 'migration_insert' and t.tgenabled = 'A' and t.tgparentid = 0
+    )
+$$;
