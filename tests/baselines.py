@@ -53,6 +53,17 @@ grant select, insert, update, delete on all tables in schema prop_trading_model 
 grant usage on all sequences in schema prop_trading_model to trading_app;
 """
 
+_OWNED = """
+do $$ declare r record; begin
+    for r in select c.oid::regclass as name from pg_class as c
+        where c.relnamespace = 'prop_trading_model'::regnamespace and c.relkind = 'r' loop
+        execute format('revoke all on %s from trading_app', r.name);
+        execute format('alter table %s owner to trading_app', r.name);
+    end loop;
+    alter schema prop_trading_model owner to trading_app;
+end $$
+"""
+
 
 @dataclass(frozen=True)
 class Dirt:
@@ -94,6 +105,9 @@ DIRTY_TRADES = (
     Dirt("neither date nor time", {"trade_date": "null", "close_time": "null"}),
     Dirt("no trade_date, closed at infinity", {"trade_date": "null", "close_time": "'infinity'"}),
     Dirt("a date at infinity", {"trade_date": "'infinity'"}),
+    Dirt("a date before the warehouse's first month", {"trade_date": "'2019-12-31'"}),
+    Dirt("a year typed wrong", {"trade_date": "'2924-02-10'"}),
+    Dirt("no trade_date, closed in a year typed wrong", {"trade_date": "null", "close_time": "'2924-02-10'"}),
     Dirt("an unknown side", {"side": "'hold'"}),
     Dirt("no side", {"side": "null"}, moves=True),
     Dirt("a side in capitals", {"side": "'BUY'"}, moves=True),
@@ -141,17 +155,25 @@ DIRTY_METRICS = (
     Dirt("a count below zero", {"total_trades": "-1", "winning_trades": "null"}),
     Dirt("a balance that is no number", {"balance_end": "'NaN'"}),
     Dirt("a date at infinity", {"date": "'-infinity'"}),
+    Dirt("a year typed wrong", {"date": "'0204-02-10'"}),
     Dirt("of unknown age", {"ingestion_timestamp": "null"}, moves=True),
     Dirt("of the same day and of unknown age", {"ingestion_timestamp": "null"}, moves=True),
 )
 
 
 @contextmanager
-def baseline(server: EmbeddedServer, rows: int = 6_000, dirty: bool = False) -> Iterator[str]:
-    """The administrator's URL of a new database that holds the baseline; dropped at the end, whoever is connected."""
+def baseline(
+    server: EmbeddedServer, rows: int = 6_000, dirty: bool = False, owned: bool = False, tablespace: str = "pg_default"
+) -> Iterator[str]:
+    """The administrator's URL of a new database that holds the baseline; dropped at the end, whoever is connected.
+
+    `owned`: by the login of the firm's application, as it is where nobody thought of it.
+    """
     name = f"dpm_{uuid4().hex[:12]}"
     with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        admin.execute(
+            sql.SQL("create database {} tablespace {}").format(sql.Identifier(name), sql.Identifier(tablespace))
+        )
     try:
         with psycopg.connect(server.url(name), autocommit=True) as conn:
             run_file(conn, sql_dir() / "schema_baseline.sql")
@@ -159,6 +181,8 @@ def baseline(server: EmbeddedServer, rows: int = 6_000, dirty: bool = False) -> 
             if dirty:
                 soil(conn)
             conn.execute(APPLICATION_ROLE.encode())
+            if owned:
+                conn.execute(_OWNED.encode())
             conn.execute("vacuum (analyze)")
         yield server.url(name)
     finally:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -217,8 +217,7 @@ class Client:
     def _measure(self, change: Change) -> None:
         """A newer version of an account's daily metrics."""
         account, day, profit = self._draw.choice(self._accounts), self._day(), self._profit()
-        self._serial += 1
-        taken_in = f"2024-06-01 {self._number:02}:{self._serial // 60 % 60:02}:{self._serial % 60:02}.{self._serial // 3600:03}"
+        taken_in = datetime.now(timezone.utc).replace(tzinfo=None)
         stamp = self._conn.execute(
             f"{_METRIC} returning ingestion_timestamp::text".encode(), [account, day, profit, taken_in]
         )
@@ -233,7 +232,7 @@ class Client:
 
     def _new_trade(self, change: Change) -> tuple[Key, Row]:
         self._serial += 1
-        key: Key = ("trade", self._draw.choice(self._accounts), f"c{self._number}-{self._serial}")
+        key: Key = ("trade", self._draw.choice(self._accounts), f"{self._folder.name}{self._number}-{self._serial}")
         change.puts[key] = (self._day(), self._profit())
         return key, change.puts[key]
 

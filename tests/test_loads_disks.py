@@ -1,7 +1,6 @@
 """A disk that is really full, the server's or this machine's: one sentence, nothing half-loaded, and the file loads later."""
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.load import load_file
 from dpm_assets.server import EmbeddedServer
+from tests import places
 from tests.trade_rows import many, value, write
 
 pytestmark = pytest.mark.sql
@@ -22,19 +22,8 @@ pytestmark = pytest.mark.sql
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
     """A file system of 4 MB."""
-    folder = Path(tempfile.mkdtemp(prefix="dpm-small-"))
-    folder.chmod(0o755)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "dpm-small", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        folder.rmdir()
-        pytest.skip(f"a small file system needs a privilege: {mounted.stderr.strip() or mounted.stdout.strip()}")
-    try:
+    with places.small_disk("4m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-        folder.rmdir()
 
 
 @pytest.fixture

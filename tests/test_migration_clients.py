@@ -33,7 +33,7 @@ def test_a_write_that_was_lost_is_noticed_by_its_client_and_by_its_journal(url: 
     with session(url, autocommit=True) as conn:
         with clients_at_work(application_url(url), tmp_path / "clients", clients=2, pause=0) as clients:
             clients.wait_for(20)
-            conn.execute("delete from prop_trading_model.raw_trades_closed where trade_id like 'c1-%'")
+            conn.execute("delete from prop_trading_model.raw_trades_closed where trade_id like 'clients1-%'")
             clients.wait_for(20)
         assert any("differences" in wrong for wrong in clients.report.wrong_reads)
         assert acknowledged_and_not_there(conn, clients.report)

@@ -1,0 +1,142 @@
+"""What a rollback brings back: the tables as programs left them, also where rows had not moved."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dpm_assets.database import Database
+from dpm_assets.loads.load import load_file
+from dpm_assets.server import EmbeddedServer
+from tests.baselines import baseline
+from tests.command_line import dpm
+from tests.interleaving import Connection, session
+from tests.standing_copies import Command, wait_for_one_that_waits
+from tests.trade_rows import many
+
+pytestmark = pytest.mark.sql
+
+T = "prop_trading_model.raw_trades_closed"
+M = "prop_trading_model.raw_metrics_daily"
+
+
+@pytest.fixture
+def url(server: EmbeddedServer) -> Iterator[str]:
+    with baseline(server, rows=300, dirty=True) as url:
+        ends(url, "start", "--set-aside")
+        ends(url, "cutover")
+        yield url
+
+
+@pytest.fixture
+def conn(url: str) -> Iterator[Connection]:
+    with session(url, autocommit=True) as conn:
+        yield conn
+
+
+def ends(url: str, *arguments: str) -> None:
+    done = dpm(url, "migrate", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_trade_that_was_deleted_does_not_come_back_as_an_older_copy(url: str, conn: Connection) -> None:
+    conn.execute(f"delete from {T} where trade_id = 'twice'".encode())
+    ends(url, "rollback")
+    assert not conn.execute(f"select id from {T} where trade_id = 'twice'".encode()).fetchall()
+
+
+def test_a_trade_that_was_changed_keeps_its_older_copies(url: str, conn: Connection) -> None:
+    conn.execute(f"update {T} set profit = 77 where trade_id = 'twice'".encode())
+    ends(url, "rollback")
+    found = conn.execute(f"select profit::text from {T} where trade_id = 'twice' order by profit".encode()).fetchall()
+    assert [profit for (profit,) in found] == ["1.00", "2.00", "4.00", "77.00"]
+
+
+def test_a_row_that_did_not_move_and_was_corrected_by_hand_is_there_once(url: str, conn: Connection) -> None:
+    """As its finding says to do: by its id, and without it under the key that the original too has only once."""
+    corrected = "account_id, login, date, net_profit, win_rate, ingestion_timestamp, source_api_endpoint"
+    kept = f"prop_trading_model_migration.unmoved_rows as u, jsonb_populate_record(null::{M}, u.row) as r"
+    values = "r.account_id, r.login, r.date, 5, 12, r.ingestion_timestamp"
+    for given, taken, kind in (
+        (f"id, {corrected}", f"r.id, {values}, 'by id'", "a win rate above 100"),
+        (corrected, f"{values}, 'by key'", "a gross loss above zero"),
+    ):
+        statement = f"insert into {M} ({given}) select {taken} from {kept} where r.source_api_endpoint = %s"
+        assert conn.execute(statement.encode(), [kind]).rowcount == 1
+    ends(url, "rollback")
+    names = {name for (name,) in conn.execute(f"select source_api_endpoint from {M} where account_id = 'd1'".encode())}
+    assert {"by id", "by key"} <= names
+    assert not {"a win rate above 100", "a gross loss above zero"} & names
+
+
+def test_a_trade_that_moves_while_the_originals_are_brought_up_to_date_is_there_once(
+    url: str, conn: Connection
+) -> None:
+    """It moves into an account-day that is being brought over, out of one that is not, between the delete and the insert."""
+    with session(url) as logged:  # what is written with an older snapshot is not brought over at once
+        logged.execute("set transaction isolation level repeatable read")
+        logged.execute(f"update {T} set profit = 1 where account_id = 'a1' and trade_date < '2024-02-01'".encode())
+        logged.commit()
+    conn.execute(
+        "create function public.wait_here() returns trigger language plpgsql as"
+        " $$ begin perform pg_advisory_xact_lock_shared(20261); return null; end $$;"
+        " create trigger wait_here after delete on prop_trading_model_old.raw_trades_closed"
+        " for each statement execute function public.wait_here()"
+    )
+    with session(url, autocommit=True) as holder:
+        holder.execute("select pg_advisory_lock(20261)")
+        follow = Command(url, "start")
+        wait_for_one_that_waits(url, holder, follow)
+        conn.execute(
+            f"update {T} set trade_date = (select min(trade_date) from {T} where account_id = 'a1')"
+            " where account_id = 'a1' and trade_date > '2024-03-01'".encode()
+        )
+        holder.execute("select pg_advisory_unlock(20261)")
+        follow.ends()
+    conn.execute("drop trigger wait_here on prop_trading_model_old.raw_trades_closed")
+    here = conn.execute(
+        f"select id, trade_date, profit from {T} where account_id = 'a1' order by id".encode()
+    ).fetchall()
+    ends(url, "rollback")
+    assert (
+        here
+        == conn.execute(
+            f"select id, trade_date, profit from {T} where account_id = 'a1' order by id".encode()
+        ).fetchall()
+    )
+
+
+@pytest.mark.parametrize("brought_up_to_date_before", [True, False])
+def test_trades_that_were_loaded_into_a_month_made_since_come_along(
+    url: str, conn: Connection, tmp_path: Path, brought_up_to_date_before: bool
+) -> None:
+    """A month that is not there is filled bare and attached, which no trigger sees; others write straight to a partition."""
+    with Database(url) as db:
+        load_file(db, many(tmp_path / "trades.csv", 50, "2025-05-05"))
+    if brought_up_to_date_before:
+        ends(url, "start")
+    conn.execute("select prop_trading_model.ensure_trade_months('{2025-07-01}')")
+    for leaf in ("raw_trades_closed_2025_05", "raw_trades_closed_2025_07"):
+        conn.execute(
+            f"insert into prop_trading_model.{leaf} (trade_id, account_id, login, trade_date)"
+            f" values ('straight', 'a1', 'l', '{leaf[-7:].replace('_', '-')}-09')".encode()
+        )
+    ends(url, "rollback")
+    count = conn.execute(
+        f"select count(*) from {T} where trade_date between '2025-05-01' and '2025-07-31'".encode()
+    ).fetchone()
+    assert count == (52,)
+
+
+def test_a_partition_that_was_emptied_is_empty_in_the_original(url: str, conn: Connection) -> None:
+    conn.execute("truncate prop_trading_model.raw_trades_closed_2024_02")
+    conn.execute(
+        f"insert into {T} (trade_id, account_id, login, trade_date) values ('after', 'a1', 'l', '2024-02-09')".encode()
+    )
+    ends(url, "rollback")
+    found = conn.execute(
+        f"select trade_id from {T} where coalesce(trade_date, close_time::date) between '2024-02-01' and '2024-02-29'"
+        " and source_api_endpoint is distinct from '/v1/trades/closed' and id not in"
+        " (select id from prop_trading_model_migration.unmoved_rows where table_name = 'raw_trades_closed')".encode()
+    ).fetchall()
+    assert found == [("after",)]
