@@ -21,6 +21,7 @@ from dpm_assets.migration.dependents import (
     sides,
 )
 from dpm_assets.migration.following import LITTLE, follow_side, keys_waiting, leaves_without_log
+from dpm_assets.migration.hanging import mark
 from dpm_assets.migration.holders import holders
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
@@ -113,14 +114,15 @@ def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patien
     while True:
         for grant in grants_to_copy(conn, way.taking_over):
             conn.execute(grant.encode())
+        seen = mark(conn, sides(conn, way.leaving))
+        dependents = [each for each in _refuse_what_would_be_lost(conn, way.leaving) if each.fate == "made again"]
         follow_side(conn, way.follow)
         _wait_for_older_snapshots(conn, give_up)
         follow_side(conn, way.follow)
         if way is _FORWARD:
             _refuse_uncopied(conn)
-        found = _refuse_what_would_be_lost(conn, way.leaving)
         began = monotonic()
-        refusal = _attempt(conn, way, found, budget)
+        refusal = _attempt(conn, way, seen, dependents, budget)
         if refusal is None:
             report(f"swapped in {1000 * (monotonic() - began):.0f} ms, from asking for the lock to the commit")
             return
@@ -143,9 +145,11 @@ def _refuse_what_would_be_lost(conn: psycopg.Connection[Any], leaving: Side) -> 
     return found
 
 
-def _attempt(conn: psycopg.Connection[Any], way: _Direction, found: list[Dependent], budget: float) -> str | None:
-    """One attempt at the swap with what was `found` to hang on the tables, which takes no more than `budget` seconds: None when
-    it was made, else why not, with nothing changed."""
+def _attempt(
+    conn: psycopg.Connection[Any], way: _Direction, seen: str, dependents: list[Dependent], budget: float
+) -> str | None:
+    """One attempt at the swap, which takes no more than `budget` seconds: None when it was made, else why not, with nothing
+    changed. `seen` is the mark of the tables as they were when their `dependents` were looked for."""
     try:
         with conn.transaction():
             conn.execute("set local synchronous_commit = on")
@@ -154,9 +158,8 @@ def _attempt(conn: psycopg.Connection[Any], way: _Direction, found: list[Depende
             if way is _FORWARD:
                 _refuse_uncopied(conn)
             _end_by(conn, end)
-            if find_dependents(conn, sides(conn, way.leaving)) != found or [*other_columns(conn, way.leaving)]:
+            if mark(conn, sides(conn, way.leaving)) != seen:
                 raise _ChangedMeanwhile
-            dependents = [each for each in found if each.fate == "made again"]
             _run_as_login(conn, [drop for dependent in reversed(dependents) for drop in dependent.drops])
             conn.execute(f"select {MIGRATION}.swap(%s)".encode(), [way is _FORWARD])
             _run_as_login(conn, [make for dependent in dependents for make in dependent.makes])
