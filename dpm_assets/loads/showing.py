@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.printing import print_whole
 from dpm_assets.server.connect import warehouse_url
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -42,9 +43,7 @@ def table(rows: Sequence[Row], as_json: bool, nothing: str) -> None:
         shown = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, pad_edge=False)
         for row in rows:
             shown.add_row(*(_plain(value) for value in row.values()))
-        if not console.is_terminal:
-            console.width = _whole_width(shown)
-        console.print(shown)
+        print_whole(console, shown)
 
 
 def record(rows: Sequence[Row], as_json: bool, missing: str) -> None:
@@ -56,11 +55,6 @@ def record(rows: Sequence[Row], as_json: bool, missing: str) -> None:
         return
     for name, value in rows[0].items():
         console.print(f"{name:>18}  {_plain(value)}")
-
-
-def _whole_width(shown: Table) -> int:
-    """What a table takes when nothing of it is folded, as a file or another program has it."""
-    return console.measure(shown, options=console.options.update(max_width=100_000)).maximum
 
 
 def _plain(value: Any) -> str:

@@ -14,6 +14,7 @@ from dpm_assets.partitions.cold.commands import archive, restore
 from dpm_assets.partitions.cold.states import ColdPart, cold_parts
 from dpm_assets.partitions.create import Step, ensure_months, plan_months, plan_rollover, roll_over
 from dpm_assets.partitions.sizes import Partition, partitioned_tables, partitions
+from dpm_assets.printing import print_whole
 from dpm_assets.server.connect import warehouse_url
 from dpm_assets.settings import settings
 
@@ -68,11 +69,11 @@ def show(
         if table and table not in known:
             raise DpmError(f"{table} is not partitioned. Partitioned are: {', '.join(known)}.")
         for name in [table] if table else known:
-            console.print(_table(name, partitions(db, name, exact), exact))
+            print_whole(console, _table(name, partitions(db, name, exact), exact))
         with db.connection() as conn:
             files = [cold for cold in cold_parts(conn) if table in (None, cold.parent_table)]
     if files:
-        console.print(_archive(files))
+        print_whole(console, _archive(files))
 
 
 def _table(name: str, there: Sequence[Partition], exact: bool) -> Table:

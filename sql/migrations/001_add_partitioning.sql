@@ -3724,12 +3724,14 @@ $$;
 
 -- The rows of the two large tables, into their months and years. A missing trade_date is the date of close_time; a stop loss or
 -- take profit of 0 is NULL. Of trades with one key, that which was taken in last stays (of several at once, that with the
--- highest id). The others, and rows that a check refuses or that have no date, stand in unmoved_rows.
+-- highest id). The others, and rows that a check refuses, that have no date, or one before the first month (2020-01, or
+-- `set dpm.first_month`) or after the three months ahead, stand in unmoved_rows.
 -- Invariant: every row of the old table is in the new one or in unmoved_rows, or this fails and nothing has changed.
 
 -- The rows of prop_trading_model_old.<name> that cannot move, with the reason, into refused_ids. `selected`: the old columns as
--- they will be; `dated`: the partition key; `unique_by`: the key that no two rows may share, or null.
-create or replace function pg_temp.judge_rows(name text, selected text, dated text, unique_by text) returns void
+-- they will be; `dated`: the partition key, and `days` those that it may have; `unique_by`: the key that no two rows may share, or
+-- null.
+create or replace function pg_temp.judge_rows(name text, selected text, dated text, days daterange, unique_by text) returns void
 language plpgsql
 as $$
 declare
@@ -3737,9 +3739,11 @@ declare
     refused_by constant text := pg_temp.refused_by(format('prop_trading_model.%I', name)::regclass);
 begin
     execute format(
-        'insert into refused_ids select id, case when %1$I is null then ''no date'' else %2$s end'
-        ' from (select %3$s from %4$s as t) as t where %1$I is null or %2$s <> ''''',
-        dated, refused_by, selected, source
+        'insert into refused_ids'
+        ' select id, case when %1$I is null then ''no date'' when not %1$I <@ %5$L::daterange then %6$L else %2$s end'
+        ' from (select %3$s from %4$s as t) as t'
+        ' where %1$I is null or not %1$I <@ %5$L::daterange or %2$s <> ''''',
+        dated, refused_by, selected, source, days, format('a date outside %s to %s', lower(days), upper(days) - 1)
     );
     analyze refused_ids;
     if unique_by is not null then
@@ -3757,10 +3761,15 @@ end
 $$;
 
 -- Moves all rows of a large table; its privileges and the place of its sequence go along.
-create or replace function pg_temp.move_rows(name text, corrected jsonb, dated text, unique_by text) returns void
+create or replace function pg_temp.move_rows(name text, corrected jsonb, dated text, unit text, unique_by text) returns void
 language plpgsql
 as $$
 declare
+    first_month constant date := coalesce(nullif(current_setting('dpm.first_month', true), ''), '2020-01-01');
+    last_month constant timestamp := date_trunc('month', now() at time zone 'utc') + interval '3 months';
+    days constant daterange := daterange(
+        date_trunc(unit, first_month::timestamp)::date, (date_trunc(unit, last_month) + ('1 ' || unit)::interval)::date
+    );
     source constant text := format('prop_trading_model_old.%I', name);
     target constant text := format('prop_trading_model.%I', name);
     columns text;
@@ -3778,7 +3787,7 @@ begin
     good := format('(select %s from %s as t where not exists (select from refused_ids as r where r.id = t.id))', selected, source);
 
     create temporary table refused_ids (id bigint not null, reason text not null) on commit drop;
-    perform pg_temp.judge_rows(name, selected, dated, unique_by);
+    perform pg_temp.judge_rows(name, selected, dated, days, unique_by);
     execute format(
         'insert into prop_trading_model_migration.unmoved_rows (table_name, id, reason, row)'
         ' select %L, t.id, r.reason, to_jsonb(t) from %s as t join refused_ids as r on r.id = t.id', name, source
@@ -3823,9 +3832,9 @@ begin
         'raw_trades_closed',
         '{"trade_date": "coalesce(trade_date, close_time::date)", "stop_loss": "nullif(stop_loss, 0)",
           "take_profit": "nullif(take_profit, 0)"}',
-        'trade_date', 'account_id, trade_date, trade_id'
+        'trade_date', 'month', 'account_id, trade_date, trade_id'
     );
-    perform pg_temp.move_rows('raw_metrics_daily', '{}', 'date', null);
+    perform pg_temp.move_rows('raw_metrics_daily', '{}', 'date', 'year', null);
     drop schema prop_trading_model_old;
     -- A month whose trades are all new is recomputed whole; that takes less than each of its account-days.
     delete from prop_trading_model.changed_account_days;
