@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, make_url, pool
 
 from dpm_assets.database import SCHEMA, Database, expand, run_file
 from dpm_assets.errors import DpmError
-from dpm_assets.settings import sql_dir
+from dpm_assets.settings import settings, sql_dir
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -85,6 +85,16 @@ def stamp(url: str) -> None:
         config.attributes["connection"] = connection
         command.stamp(config, "head")
         connection.commit()
+
+
+def apply_to_warehouse() -> bool:
+    """apply_schema() for this installation's warehouse; on the embedded server its login gets the roles, with which it loads."""
+    from dpm_assets.server.connect import embedded_server, warehouse_url
+
+    applied = apply_schema(warehouse_url(administrator=True))
+    if settings().database_url is None:
+        embedded_server().grant_roles()
+    return applied
 
 
 def act_as_owner(conn: psycopg.Connection[Any]) -> None:

@@ -4,7 +4,7 @@ import typer
 from rich.console import Console
 
 from dpm_assets.database import Database
-from dpm_assets.schema.apply import apply_schema, status
+from dpm_assets.schema.apply import apply_to_warehouse, status
 from dpm_assets.server.connect import warehouse_url
 
 app = typer.Typer(no_args_is_help=True, help="Set up the schema, and tell which version a database has.")
@@ -14,7 +14,7 @@ console = Console(highlight=False)
 @app.command()
 def apply() -> None:
     """Make or bring up to date every table, function and view. Applying again changes nothing."""
-    applied = apply_schema(warehouse_url(administrator=True))
+    applied = apply_to_warehouse()
     console.print("The schema is applied." if applied else "The schema is current; nothing to do.")
 
 

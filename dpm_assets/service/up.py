@@ -20,7 +20,7 @@ from rich.console import Console
 from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.schema.apply import apply_schema
+from dpm_assets.schema.apply import apply_to_warehouse
 from dpm_assets.server.connect import embedded_server, warehouse_url
 from dpm_assets.server.postmaster import postmaster
 from dpm_assets.server.state import free_port
@@ -93,11 +93,8 @@ def _start_server() -> bool:
 
 
 def _apply_schema() -> None:
-    url = warehouse_url(administrator=True)
-    applied = apply_schema(url)
-    if settings().database_url is None:
-        embedded_server().grant_roles()
-    with Database(url) as db:
+    applied = apply_to_warehouse()
+    with Database(warehouse_url(administrator=True)) as db:
         _say(f"schema {'applied' if applied else 'is current'} in {db.where()}")
 
 
