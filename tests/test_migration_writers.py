@@ -44,6 +44,7 @@ STATEMENTS = (
     "delete from prop_trading_model.raw_metrics_daily where account_id = 'a20'",
     "update prop_trading_model.raw_metrics_daily set date = '2025-06-01' where account_id = 'a21'",
     "update prop_trading_model.raw_metrics_daily set win_rate = 101 where account_id = 'a22'",
+    f"set prop_trading_model_migration.following = 'on'; update {T} set profit = 3 where account_id = 'a23'",
 )
 
 

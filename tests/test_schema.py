@@ -208,6 +208,7 @@ INNER = [
     "clear_work_table",
     "find_differences",
     "make_in_pieces",
+    "make_by_hashing",
     "recompute_keys",
     "refresh_latest_account",
     "apply_differences",

@@ -54,7 +54,7 @@ begin
     delete from prop_trading_model_migration.unmoved_rows as u
     using unnest(accounts, days) as k (account_id, day)
     where u.table_name = moved and u.account_id = k.account_id and u.day = k.day;
-    perform set_config('prop_trading_model_migration.following', 'on', true);
+    perform prop_trading_model_migration.set_following(true);
     execute format(
         'delete from %s as n using unnest($1, $2) as k (account_id, day) where n.account_id = k.account_id and n.%I = k.day',
         m.successor, m.day_column
@@ -77,7 +77,7 @@ begin
         prop_trading_model_migration.rows_of_key(moved), prop_trading_model_migration.place_in_key(moved),
         moved, m.day_column, m.successor, columns
     ) using accounts, days;
-    perform set_config('prop_trading_model_migration.following', '', true);
+    perform prop_trading_model_migration.set_following(false);
     return cardinality(accounts);
 end
 $$;
@@ -201,7 +201,7 @@ begin
         '   where other.account_id = n.account_id and other.day = n.%2$I)',
         m.successor, m.day_column
     );
-    perform set_config('prop_trading_model_migration.following', 'on', true);
+    perform prop_trading_model_migration.set_following(true);
     perform prop_trading_model_migration.give_up_unmoved(moved, of_keys, accounts, days);
     -- One statement, so one snapshot: a trade that moves to one of these account-days meanwhile would be found there, and its id
     -- still in the original. The insert asks for what the delete has done, which is done first then.
@@ -230,7 +230,7 @@ begin
         raise exception 'the id % stands at two rows of %, and the original can hold it once', twice, m.successor
             using errcode = 'unique_violation', hint = 'Give one of them another id: update ... set id = default.';
     end if;
-    perform set_config('prop_trading_model_migration.following', '', true);
+    perform prop_trading_model_migration.set_following(false);
     return cardinality(days);
 end
 $$;

@@ -3,11 +3,24 @@
 -- Invariant: what a transaction changes on one side is on the other when it commits, or in the log; whoever the writer is and
 -- whatever its snapshot sees. A key too many costs a copy of an account-day that was equal already, never a row.
 
--- Whether this transaction is the migration's own, which brings something over: that is not logged to be brought back.
+-- Whether this transaction is the migration's own, which brings something over: that is not logged to be brought back. Anybody may
+-- set the variable; what it has to hold only the migration knows.
 create or replace function prop_trading_model_migration.is_following() returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
-as $$ select coalesce(current_setting('prop_trading_model_migration.following', true), '') = 'on' $$;
+as $$
+    select current_setting('prop_trading_model_migration.following', true) is not distinct from s.secret::text
+    from prop_trading_model_migration.state as s
+$$;
+
+-- Says so, or no longer, until the end of the transaction.
+create or replace function prop_trading_model_migration.set_following(on_or_off boolean) returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+    select set_config('prop_trading_model_migration.following', case when on_or_off then s.secret::text else '' end, true)
+    from prop_trading_model_migration.state as s
+$$;
 
 -- Arguments: the log, the table's name, the SQL of the day of a row `o`.
 create or replace function prop_trading_model_migration.log_change() returns trigger
@@ -100,7 +113,7 @@ begin
     end if;
     if wanted <= 1000 and not aside and prop_trading_model_migration.may_follow_at_once() then
         select m.original into original from prop_trading_model_migration.moved_tables as m where m.table_name = tg_argv[0];
-        perform set_config('prop_trading_model_migration.following', 'on', true);
+        perform prop_trading_model_migration.set_following(true);
         if tg_op <> 'INSERT' then
             execute format(
                 'delete from %1$s as o using ('
@@ -119,7 +132,7 @@ begin
             get diagnostics counted = row_count;
             followed := followed + counted;
         end if;
-        perform set_config('prop_trading_model_migration.following', '', true);
+        perform prop_trading_model_migration.set_following(false);
     end if;
     if followed < wanted then
         execute log_rows || 'account_id, day from ('

@@ -18,12 +18,14 @@ create table if not exists prop_trading_model_migration.moved_tables (
 );
 
 -- Whether programs use the originals (copying) or the successors (moved), whether small changes after the cutover are brought
--- over in their own transaction, and with which files production was made beside; one row.
+-- over in their own transaction, with which files production was made beside, and what marks the migration's own
+-- transactions; one row.
 create table if not exists prop_trading_model_migration.state (
     only_row boolean primary key default true check (only_row),
     phase text not null default 'copying' check (phase in ('copying', 'moved')),
     follow_at_once boolean not null default false,
     prepared text,
+    secret uuid not null default gen_random_uuid(),
     changed_at timestamptz not null default clock_timestamp()
 );
 insert into prop_trading_model_migration.state default values on conflict do nothing;

@@ -51,6 +51,13 @@ begin
 end
 $$;
 
+-- The same of a query that has to read its tables whole, once, whatever the planner expects to find in them.
+create or replace function prop_trading_model.make_by_hashing(made text, query text, pieces text[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+as $$ select prop_trading_model.make_in_pieces(made, query, pieces) $$;
+
 -- Makes the temporary table `rebuilt` of the rows of a rollup that differ from those of `query`, in which {piece} stands for
 -- each of `pieces` in turn: as they have to be, with `gone` for those that the query does not give (the key alone is filled)
 -- and `was_there` for those that the rollup has. With only_rows, it is compared with those rows of the rollup alone. A temporary table: a server that is killed while an unlogged one is written refuses its

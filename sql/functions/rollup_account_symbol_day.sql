@@ -160,15 +160,13 @@ begin
         );
         return;
     end if;
-    perform set_config('enable_nestloop', 'off', true);
-    perform prop_trading_model.make_in_pieces(
+    perform prop_trading_model.make_by_hashing(
         'recomputed', prop_trading_model.account_symbol_day_query(
             format('(%s) as k', keys_with_login) || ' join prop_trading_model.raw_trades_closed as t'
             ' on t.account_id = k.account_id and t.trade_date = k.trade_date and ' || between_days, same_login => true
         ),
         prop_trading_model.pieces_by_account('prop_trading_model.refresh_keys', 2)
     );
-    perform set_config('enable_nestloop', 'on', true);
     insert into prop_trading_model.refresh_rows select * from pg_temp.recomputed;
     drop table pg_temp.recomputed;
 end

@@ -338,15 +338,13 @@ begin
         );
         return;
     end if;
-    perform set_config('enable_nestloop', 'off', true);
-    perform prop_trading_model.make_in_pieces(
+    perform prop_trading_model.make_by_hashing(
         'recomputed', prop_trading_model.account_symbol_day_query(
             format('(%s) as k', keys_with_login) || ' join prop_trading_model.raw_trades_closed as t'
             ' on t.account_id = k.account_id and t.trade_date = k.trade_date and ' || between_days, same_login => true
         ),
         prop_trading_model.pieces_by_account('prop_trading_model.refresh_keys', 2)
     );
-    perform set_config('enable_nestloop', 'on', true);
     insert into prop_trading_model.refresh_rows select * from pg_temp.recomputed;
     drop table pg_temp.recomputed;
 end
@@ -1670,6 +1668,13 @@ begin
         || (select string_agg(format('(%s)', replace(query, '{piece}', piece)), ' union all ') from unnest(pieces) as piece);
 end
 $$;
+
+-- The same of a query that has to read its tables whole, once, whatever the planner expects to find in them.
+create or replace function prop_trading_model.make_by_hashing(made text, query text, pieces text[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+as $$ select prop_trading_model.make_in_pieces(made, query, pieces) $$;
 
 -- Makes the temporary table `rebuilt` of the rows of a rollup that differ from those of `query`, in which {piece} stands for
 -- each of `pieces` in turn: as they have to be, with `gone` for those that the query does not give (the key alone is filled)
