@@ -46,6 +46,7 @@ def test_what_the_firm_has_set_for_new_sessions_does_not_stand_in_the_way(server
         with psycopg.connect(url, autocommit=True) as admin:
             for setting in (
                 "default_transaction_isolation = 'repeatable read'",
+                "default_transaction_read_only = on",
                 "statement_timeout = '200ms'",
                 "lock_timeout = '10ms'",
                 "datestyle = 'SQL, DMY'",

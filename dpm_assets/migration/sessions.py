@@ -20,9 +20,10 @@ _LOCK = "hashtextextended('prop_trading_model.migration', 0)"
 
 
 # What a firm may have set for its database or its logins, and a migration cannot live with: a snapshot older than a lock would
-# miss the last writes, and the proof of a large month takes its time.
+# miss the last writes, nothing can be written in a transaction that may only read, and the proof of a large month takes its time.
 _OWN_WAYS = (
     "set default_transaction_isolation = 'read committed'",
+    "set default_transaction_read_only = off",
     "set statement_timeout = 0",
     "set lock_timeout = 0",
     "set idle_in_transaction_session_timeout = 0",

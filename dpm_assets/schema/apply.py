@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from sqlalchemy import create_engine, make_url, pool
+from sqlalchemy import create_engine, make_url, pool, text
 
 from dpm_assets.database import SCHEMA, Database, expand, run_file
 from dpm_assets.errors import DpmError
@@ -82,6 +82,8 @@ def stamp(url: str) -> None:
     config = alembic_config()
     engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
     with engine.connect() as connection:
+        connection.execute(text("set default_transaction_read_only = off"))  # a database may begin sessions otherwise
+        connection.commit()
         config.attributes["connection"] = connection
         command.stamp(config, "head")
         connection.commit()
