@@ -1,8 +1,8 @@
 """What a live view costs with account-days pending: `python bench/live_views.py URL`, on a refreshed warehouse.
 
 In one transaction that is rolled back at the end: every figure with nothing pending, then with 1,000 account-days of the
-newest day pending, then with 1,000 of the newest 30 days. A figure is the median of five reads, planning included, beside
-that of the materialized view; the account is one of those that are pending.
+newest day pending, then with 1,000 of the newest 30 days. A figure is the median of five reads beside that of the
+materialized view: planning included, or of a prepared statement whose plan is kept; the account is one of those pending.
 """
 
 import statistics
@@ -35,29 +35,32 @@ def touch(conn: psycopg.Connection[Any], days: LiteralString) -> None:
     )
 
 
-def milliseconds(conn: psycopg.Connection[Any], view: str, account: str | None) -> float:
+def milliseconds(conn: psycopg.Connection[Any], view: str, account: str | None, prepared: bool) -> float:
     query = sql.SQL("select * from {}").format(sql.Identifier("prop_trading_model", view))
     if account is not None:
-        query += sql.SQL(" where account_id = {}").format(account)
+        query += sql.SQL(" where account_id = %(account)s")
     taken = []
-    for _ in range(READS + 1):
+    # A prepared statement is planned anew for its first five executions.
+    for _ in range((6 if prepared else 1) + READS):
         began = time.perf_counter()
-        conn.execute(query).fetchall()
+        conn.execute(query, {"account": account}, prepare=prepared).fetchall()
         taken.append(1000 * (time.perf_counter() - began))
-    return statistics.median(taken[1:])
+    return statistics.median(taken[-READS:])
 
 
 def show(conn: psycopg.Connection[Any], pending: str, account: str) -> None:
-    for view, of_account in [*((v, None) for v in WHOLE_VIEWS), *((v, account) for v in ACCOUNT_VIEWS)]:
-        live, stored = (milliseconds(conn, f"{kind}_{view}", of_account) for kind in ("live", "mv"))
-        print(
-            f"{pending:30}{view + (', one account' if of_account else ''):42}{live:10.1f} ms{stored:10.1f} ms",
-            flush=True,
-        )
+    cases = [
+        *((view, None, False) for view in WHOLE_VIEWS),
+        *((view, account, prepared) for view in ACCOUNT_VIEWS for prepared in (False, True)),
+    ]
+    for view, of_account, prepared in cases:
+        live, stored = (milliseconds(conn, f"{kind}_{view}", of_account, prepared) for kind in ("live", "mv"))
+        name = view + (", one account" if of_account else "") + (", prepared" if prepared else "")
+        print(f"{pending:30}{name:52}{live:10.1f} ms{stored:10.1f} ms", flush=True)
 
 
 def main() -> None:
-    with psycopg.connect(sys.argv[1], prepare_threshold=None) as conn:
+    with psycopg.connect(sys.argv[1]) as conn:
         conn.execute("set local search_path = prop_trading_model")
         found = conn.execute(
             "select min(account_id) from rollup_account_symbol_day"
@@ -65,7 +68,7 @@ def main() -> None:
         ).fetchone()
         if not found or found[0] is None:
             sys.exit("There are no trades in the rollups. Load some and run dpm refresh.")
-        print(f"{'account-days pending':30}{'view':42}{'live_*':>13}{'mv_*':>13}")
+        print(f"{'account-days pending':30}{'view':52}{'live_*':>13}{'mv_*':>13}")
         show(conn, "none", found[0])
         for pending, days in _CHANGES.items():
             with conn.transaction(force_rollback=True):

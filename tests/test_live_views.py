@@ -231,3 +231,23 @@ def test_a_condition_on_the_account_reaches_every_table_that_has_accounts(conn: 
     for scan in large:
         conditions = [str(scan.get(kind, "")) for kind in ("Filter", "Index Cond", "Recheck Cond")]
         assert any("'a1'" in condition for condition in conditions), scan
+
+
+def test_a_log_that_was_analyzed_while_it_was_empty_changes_no_plan(conn: Connection) -> None:
+    """Who believes such statistics reads what is pending once for every row of the rollups."""
+    plans = {view: plan_of(conn, f"live_{view.removeprefix('mv_')}") for view in VIEWS}
+    conn.execute(
+        "insert into changed_account_days (account_id, trade_date)"
+        " select n::text, date '2024-01-02' from generate_series(1, 2000) as n"
+    )
+    conn.execute("delete from changed_account_days")
+    conn.execute("vacuum (truncate off, analyze) changed_account_days")
+    pages, rows = conn.execute(
+        "select relpages > 0, reltuples from pg_class where oid = 'changed_account_days'::regclass"
+    ).fetchall()[0]
+    assert (pages, rows) == (True, 0)
+    assert {view: plan_of(conn, f"live_{view.removeprefix('mv_')}") for view in VIEWS} == plans
+
+
+def plan_of(conn: Connection, view: str) -> list[Any]:
+    return conn.execute(f"explain select * from {view}".encode()).fetchall()
