@@ -3,18 +3,23 @@
 Makes a baseline of `--trades` trades of the sample in `--months` months and copies it with `dpm migrate start`, with one job and
 with two, each from a fresh copy of the baseline, `--rounds` times by turns. Trades per second are of the copy with both
 indexes, as the ledger of the migration has it, and of the whole command, which also makes everything else and compares each
-row. Then eight clients work from before `start` until after `cutover`, and again over `rollback`, and the longest transaction
-of each stretch is printed. Exits with 1 if a figure misses what it must reach, or a client met a fault.
+row; the disk at its fullest is what the database and its sorts took, read four times a second. Then eight clients work from
+before `start` until after `cutover`, and again over `rollback`, and the longest transaction of each stretch is printed.
+Exits with 1 if a figure misses what it must reach, or a client met a fault.
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 
 import psycopg
 
@@ -23,7 +28,7 @@ from bench.scratch import server_url
 from tests.baselines import application_url
 from tests.running_clients import Report, acknowledged_and_not_there, clients_at_work
 
-MUST_ROWS, MUST_GAIN, MUST_STALL = 120_000, 1.5, 250.0
+MUST_ROWS, MUST_GAIN, MUST_STALL, MUST_DISK = 120_000, 1.5, 250.0, 1.1
 
 
 def migrate(url: str, *arguments: str) -> float:
@@ -36,35 +41,75 @@ def migrate(url: str, *arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def copied(server: str, template: str, jobs: int) -> tuple[float, float]:
-    """Trades a second: copied and indexed, by the time that the months took; and of all that `start` does, proof included."""
+@contextlib.contextmanager
+def fullest_disk(url: str) -> Iterator[list[int]]:
+    """Bytes of the database and of sorts that spilled, read again and again until the end."""
+    found: list[int] = []
+    over = Event()
+
+    def watch() -> None:
+        with psycopg.connect(url, autocommit=True) as conn:
+            while not over.is_set():
+                row = conn.execute(
+                    "select pg_database_size(current_database())"
+                    " + coalesce((select sum(size) from pg_ls_tmpdir()), 0)::bigint"
+                ).fetchone()
+                assert row
+                found.append(row[0])
+                over.wait(0.25)
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watcher.join()
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Trades a second, copied and indexed, by the time that the months took; of all that `start` does, proof included; and the
+    disk at its fullest, as a part of the old tables and the new."""
+
+    alone: float
+    whole: float
+    disk: float
+
+
+def copied(server: str, template: str, jobs: int) -> Copy:
     with baseline_copy(server, template) as url:
         os.sync()
-        seconds = migrate(url, "start", "--jobs", str(jobs))
+        with fullest_disk(url) as sizes:
+            seconds = migrate(url, "start", "--jobs", str(jobs))
         with psycopg.connect(url) as conn:
             row = conn.execute(
-                "select sum(rows), extract(epoch from sum(attached_at - begun_at))"
+                "select sum(rows), extract(epoch from sum(attached_at - begun_at)), pg_database_size(current_database())"
                 " from prop_trading_model_migration.parts where table_name = 'raw_trades_closed'"
             ).fetchone()
         assert row
-        return jobs * float(row[0] / row[1]), float(row[0]) / seconds
+        return Copy(jobs * float(row[0] / row[1]), float(row[0]) / seconds, max(sizes) / row[2])
 
 
 def show_rates(server: str, template: str, rounds: int) -> bool:
-    rates: dict[int, list[float]] = {1: [], 2: []}
+    made: dict[int, list[Copy]] = {1: [], 2: []}
     for turn in range(rounds):
         for jobs in (1, 2) if turn % 2 == 0 else (2, 1):
-            alone, whole = copied(server, template, jobs)
-            rates[jobs].append(alone)
+            copy = copied(server, template, jobs)
+            made[jobs].append(copy)
             print(
-                f"{jobs} job{'s' * (jobs > 1)}: {alone:9,.0f} rows/s copied and indexed; {whole:9,.0f} of `start`",
+                f"{jobs} job{'s' * (jobs > 1)}: {copy.alone:9,.0f} rows/s copied and indexed; {copy.whole:9,.0f} of"
+                f" `start`; disk at its fullest {copy.disk:.3f} of old and new",
                 flush=True,
             )
-    one, two = (statistics.median(rates[jobs]) for jobs in (1, 2))
+    one, two = (statistics.median(copy.alone for copy in made[jobs]) for jobs in (1, 2))
+    gain = statistics.median(copy.whole for copy in made[2]) / statistics.median(copy.whole for copy in made[1])
+    disk = max(copy.disk for copies in made.values() for copy in copies)
     print(
-        f"medians: one job {one:,.0f} rows/s (must: {MUST_ROWS:,}), two jobs {two / one:.2f} times that (must: {MUST_GAIN})"
+        f"medians: one job {one:,.0f} rows/s (must: {MUST_ROWS:,}); two jobs {two / one:.2f} times that, and the whole of"
+        f" `start` {gain:.2f} times (must: {MUST_GAIN}); disk {disk:.3f} (must: {MUST_DISK})"
     )
-    return one >= MUST_ROWS and two >= MUST_GAIN * one
+    return one >= MUST_ROWS and two >= MUST_GAIN * one and gain >= MUST_GAIN and disk <= MUST_DISK
 
 
 def show_stalls(server: str, template: str, pause: float) -> bool:

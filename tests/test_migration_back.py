@@ -140,3 +140,24 @@ def test_a_partition_that_was_emptied_is_empty_in_the_original(url: str, conn: C
         " (select id from prop_trading_model_migration.unmoved_rows where table_name = 'raw_trades_closed')".encode()
     ).fetchall()
     assert found == [("after",)]
+
+
+def test_a_few_account_days_are_brought_back_without_reading_the_tables(server: EmbeddedServer) -> None:
+    """Or programs write more while a rollback reads than it brings over, and it never ends."""
+    with baseline(server, rows=20_000) as url:
+        ends(url, "start")
+        ends(url, "cutover")
+        with session(url) as conn:
+            conn.execute(f"analyze {T}, {M}, prop_trading_model_old.raw_trades_closed".encode())
+            conn.commit()
+            conn.execute("set transaction isolation level repeatable read")  # its changes are not brought over at once
+            conn.execute(f"update {T} set profit = 1 where account_id = 'a1' and trade_date = '2024-02-05'".encode())
+            conn.execute(f"update {M} set net_profit = 1 where account_id = 'a1' and date = '2024-02-05'".encode())
+            conn.commit()
+            conn.execute("set transaction isolation level read committed")
+            taken = conn.execute("select prop_trading_model_migration.follow_successors(100)").fetchone()
+            read = conn.execute(
+                "select sum(seq_tup_read + idx_tup_fetch) from pg_stat_xact_user_tables where relname like 'raw_%'"
+            ).fetchone()
+        assert taken and taken[0] >= 1
+        assert read and read[0] < 2_000

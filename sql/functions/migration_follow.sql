@@ -174,6 +174,7 @@ declare
         select t from prop_trading_model_migration.moved_tables as t where t.table_name = moved
     );
     of_keys text;
+    of_originals text := 'select o.id from unnest($1, $2) as k (account_id, day) cross join lateral %s as o';
     twice bigint;
     accounts varchar[];
     days date[];
@@ -194,13 +195,25 @@ begin
     end if;
     of_keys := format(
         'select n.* from unnest($1, $2) as k (account_id, day)'
-        ' join %1$s as n on n.account_id = k.account_id and n.%2$I = k.day'
-        ' union all'
-        ' select n.* from unnest($1, $2) as k (account_id, day) join %1$s as n on k.account_id is null and n.%2$I = k.day'
-        ' where not exists (select from unnest($1, $2) as other (account_id, day)'
-        '   where other.account_id = n.account_id and other.day = n.%2$I)',
+        ' join %1$s as n on n.account_id = k.account_id and n.%2$I = k.day',
         m.successor, m.day_column
     );
+    of_originals := format(of_originals, prop_trading_model_migration.rows_of_key(moved));
+    -- Whole days, only when there are some: a planner that has to reckon with days reads the table for a few account-days.
+    if array_position(accounts, null) is not null then
+        of_keys := of_keys || format(
+            ' union all'
+            ' select n.* from unnest($1, $2) as k (account_id, day) join %1$s as n on k.account_id is null and n.%2$I = k.day'
+            ' where not exists (select from unnest($1, $2) as other (account_id, day)'
+            '   where other.account_id = n.account_id and other.day = n.%2$I)',
+            m.successor, m.day_column
+        );
+        of_originals := of_originals || format(
+            ' union'
+            ' select o.id from unnest($1, $2) as k (account_id, day) cross join lateral %s as o where k.account_id is null',
+            replace(replace(prop_trading_model_migration.rows_of_days(moved), '$1', 'k.day'), '$2', '(k.day + 1)')
+        );
+    end if;
     perform prop_trading_model_migration.set_following(true);
     perform prop_trading_model_migration.give_up_unmoved(moved, of_keys, accounts, days);
     -- One statement, so one snapshot: a trade that moves to one of these account-days meanwhile would be found there, and its id
@@ -208,10 +221,7 @@ begin
     execute format(
         'with taken as materialized (%4$s),'
         ' doomed as (delete from %1$s as o using ('
-        '   select o.id from unnest($1, $2) as k (account_id, day) cross join lateral %2$s as o'
-        '   union'
-        '   select o.id from unnest($1, $2) as k (account_id, day)'
-        '   cross join lateral %10$s as o where k.account_id is null'
+        '   %2$s'
         '   union'
         '   select t.id from taken as t'
         ' ) as changed where o.id = changed.id and not exists ('
@@ -219,12 +229,14 @@ begin
         ' returning o.id, o.account_id, %6$s as day),'
         ' given as (insert into %1$s (%8$s) select %9$s from taken as t where (select count(*) from doomed) is not null)'
         ' select min(d.id) from doomed as d'
-        ' join %7$s as n on n.account_id = d.account_id and n.%3$I = d.day and n.id = d.id'
+        -- With its limit it is looked up for each such row, of which there are hardly any; a join would read the whole table.
+        ' cross join lateral ('
+        '   select from %7$s as n where n.account_id = d.account_id and n.%3$I = d.day and n.id = d.id limit 1'
+        ' ) as other'
         ' where not exists (select from unnest($1, $2) as k (account_id, day)'
         '   where k.day = d.day and coalesce(k.account_id, d.account_id) = d.account_id)',
-        m.original, prop_trading_model_migration.rows_of_key(moved), m.day_column, of_keys, moved, m.day, m.successor,
-        prop_trading_model_migration.column_list(moved), prop_trading_model_migration.as_original(moved),
-        replace(replace(prop_trading_model_migration.rows_of_days(moved), '$1', 'k.day'), '$2', '(k.day + 1)')
+        m.original, of_originals, m.day_column, of_keys, moved, m.day, m.successor,
+        prop_trading_model_migration.column_list(moved), prop_trading_model_migration.as_original(moved)
     ) using accounts, days into twice;
     if twice is not null then
         raise exception 'the id % stands at two rows of %, and the original can hold it once', twice, m.successor
