@@ -110,6 +110,7 @@ class Settings(BaseSettings):
 
     lag_warning_seconds: int = Field(15 * 60, ge=1, description="Age of a change that no view shows yet: a warning.")
     lag_error_seconds: int = Field(2 * 60 * 60, ge=1, description="Age of a change that no view shows yet: an error.")
+    query_log_days: int = Field(14, ge=1, description="Days that snapshots of what statements cost are kept.")
 
     @field_validator("first_month", mode="before")
     @classmethod

@@ -13,7 +13,8 @@ declare
         'pending_keys()', 'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
         'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()',
-        'require_hot(date)', 'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
+        'require_hot(date)', 'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)',
+        'statement_statistics_missing()'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',
@@ -22,7 +23,8 @@ declare
     ];
     for_refreshers text[] := array[
         'refresh_bite(bigint, date[], text, boolean)', 'rebuild_month(date, text)', 'rebuild_totals(text)',
-        'refresh_views(text[], text)', 'note_refresh(timestamptz, bigint, jsonb)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)'
+        'refresh_views(text[], text)', 'note_refresh(timestamptz, bigint, jsonb)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)',
+        'log_query_performance(integer, interval)'
     ];
     wanted text;
 begin

@@ -46,6 +46,7 @@ end
 $$;
 
 \ir session_defaults.sql
+\ir statement_statistics.sql
 
 select set_config('role', r.rolname::text, false)
 from pg_roles as r join pg_namespace as n on n.nspname = 'prop_trading_model' and n.nspowner = r.oid

@@ -43,6 +43,8 @@ set client_min_messages = warning;
 \ir functions/check_partitions.sql
 \ir indexes/partition_index_management.sql
 \ir functions/analyze_partitions.sql
+\ir functions/statement_statistics.sql
+\ir functions/query_performance.sql
 \ir views/latest.sql
 \ir views/mv_daily_trading_stats.sql
 \ir views/mv_symbol_performance.sql
@@ -51,6 +53,7 @@ set client_min_messages = warning;
 \ir views/mv_market_regime_performance.sql
 \ir views/v_metrics_reconciliation.sql
 \ir views/pending.sql
+\ir views/query_performance.sql
 \ir views/live_market.sql
 \ir views/live_account.sql
 \ir views/live_views.sql

@@ -30,11 +30,13 @@ def dumped(server: EmbeddedServer, url: str, *arguments: str) -> list[str]:
 
 def normalised(objects: list[str]) -> list[str]:
     """The objects in an order of their own, with one leaf for each form that leaves have: a database's months differ with
-    its rows and with the day. Left out is what says which version the schema has: Alembic's table, the schema's comment."""
+    its rows and with the day. Left out is what says which version the schema has, Alembic's table and the schema's comment;
+    and extensions, which are the database's and stay when the schema goes."""
+    aside = ("COMMENT ON SCHEMA", "CREATE EXTENSION", "COMMENT ON EXTENSION")
     leaf = re.compile(r"\b((?:raw_trades_closed|rollup_account_symbol_day)_\d{4}_\d\d|raw_metrics_daily_\d{4})")
     without_months = {
         re.sub(r"'\d{4}-\d\d-\d\d'", "'DAY'", leaf.sub(lambda found: re.sub(r"[_\d]+$", "_LEAF", found[0]), text))
         for text in objects
-        if "alembic_version" not in text and not text.startswith("COMMENT ON SCHEMA")
+        if "alembic_version" not in text and not text.startswith(aside)
     }
     return sorted(without_months)

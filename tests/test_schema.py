@@ -141,6 +141,8 @@ REFUSED: list[tuple[Role, str]] = [
     ("dpm_refresher", "delete from raw_trades_closed"),
     ("dpm_refresher", "update rollup_account set trades = 0"),
     ("dpm_refresher", "truncate refresh_keys"),
+    ("dpm_reader", "select log_query_performance()"),
+    ("dpm_loader", "select log_query_performance()"),
 ]
 
 
@@ -223,6 +225,10 @@ INNER = [
     "log_changed_account_days",
     "log_truncated_months",
     "log_changed_input",
+    "statement_statistics",
+    "statement_statistics_place",
+    "statement_statistics_reset",
+    "masked_statement",
 ]
 
 

@@ -1,4 +1,5 @@
-"""The asset `partition_statistics`: ANALYZE of what changed, and the sizes and ages of all partitions."""
+"""The asset `partition_statistics`: ANALYZE of what changed, and the sizes and ages of all partitions; the asset
+`query_performance_log`: what each statement cost since the last look."""
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -7,8 +8,10 @@ from typing import Any
 import dagster as dg
 
 from dpm_assets.monitor.charts import as_markdown, stacked_bars
+from dpm_assets.monitor.queries import log_queries, slowest
 from dpm_assets.partitions.assets import POOL
 from dpm_assets.partitions.sizes import Partition, collect_statistics, partitioned_tables, partitions
+from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse
 
 
@@ -86,4 +89,50 @@ daily_partition_statistics = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every night: ANALYZE of what changed, sizes and ages of partitions.",
+)
+
+
+@dg.asset(
+    group_name="monitor",
+    kinds={"postgres"},
+    deps=["database_schema"],
+    description=(
+        "What each statement of this database cost since the snapshot before, from pg_stat_statements: calls, times, rows, "
+        "buffers. The views slowest_queries, growing_queries and newly_slow_queries read it. Old snapshots go."
+    ),
+    metadata={"dagster/table_name": "prop_trading_model.query_performance_log"},
+)
+def query_performance_log(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    taken = log_queries(warehouse.db, settings().query_log_days)
+    if taken.note:
+        context.log.warning("%s", taken.note)
+    with warehouse.db.connection() as conn:
+        first = slowest(conn, 10)
+    lines = ["| mean ms | max ms | calls | statement |", "|---:|---:|---:|---|"]
+    lines += [f"| {q.mean_ms:,.1f} | {q.max_ms:,.1f} | {q.calls:,} | `{q.short(160)}` |" for q in first]
+    return dg.MaterializeResult(
+        metadata={
+            "statements": taken.statements,
+            "calls": taken.calls,
+            "dagster/row_count": taken.logged,
+            "rows_forgotten": taken.removed,
+            "note": taken.note or "none",
+            "slowest_of_a_day": dg.MetadataValue.md("\n".join(lines)),
+        }
+    )
+
+
+log_query_performance = dg.define_asset_job(
+    "log_query_performance",
+    selection=dg.AssetSelection.assets("query_performance_log"),
+    description="Note what each statement cost since the last time.",
+)
+
+query_log_every_15_minutes = dg.ScheduleDefinition(
+    name="query_log_every_15_minutes",
+    job=log_query_performance,
+    cron_schedule="10,25,40,55 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every 15 minutes: a snapshot of what statements cost.",
 )

@@ -161,6 +161,38 @@ end
 $$;
 
 set timezone = 'UTC';
+-- pg_stat_statements, where this login may make it, and the right of the schema's owner to see everybody's statements in it.
+-- Invariant: nothing else needs it. Where the server came without it or the login may not, the warehouse works all the same, and
+-- log_query_performance() says what is missing. A downgrade leaves it: it belongs to the database.
+
+do $$
+declare
+    owner constant name := coalesce((
+        select rolname from pg_roles
+        where rolname = 'dpm_owner'
+            and pg_has_role(oid, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end)
+    ), current_user);
+begin
+    if not exists (select from pg_extension where extname = 'pg_stat_statements')
+        and exists (select from pg_available_extensions where name = 'pg_stat_statements')
+    then
+        begin
+            create extension pg_stat_statements schema public;
+        exception
+            when insufficient_privilege or invalid_schema_name or feature_not_supported or undefined_file
+                or duplicate_object or unique_violation then
+                raise notice 'pg_stat_statements was not made: %', sqlerrm;
+        end;
+    end if;
+    if not pg_has_role(owner, 'pg_read_all_stats', 'usage') then
+        begin
+            execute format('grant pg_read_all_stats to %I', owner);
+        exception when insufficient_privilege or unique_violation then
+            raise notice '% sees the statistics of its own statements only: %', owner, sqlerrm;
+        end;
+    end if;
+end
+$$;
 
 select set_config('role', r.rolname::text, false)
 from pg_roles as r join pg_namespace as n on n.nspname = 'prop_trading_model' and n.nspowner = r.oid
@@ -1073,7 +1105,8 @@ create index if not exists idx_pipeline_execution_log_pipeline_stage
 create index if not exists idx_pipeline_execution_log_status
     on prop_trading_model.pipeline_execution_log (status);
 
--- What pg_stat_statements counted for each statement since the snapshot before.
+-- What pg_stat_statements counted for each statement since the snapshot before; log_query_performance() writes it.
+-- Invariant: no value that anybody wrote into a statement stands in `query`.
 create table if not exists prop_trading_model.query_performance_log (
     id bigint generated always as identity primary key,
     captured_at timestamp not null default (now() at time zone 'utc'),
@@ -1089,6 +1122,58 @@ create table if not exists prop_trading_model.query_performance_log (
     blocks_hit bigint not null
 );
 create index if not exists idx_query_performance_log_captured_at on prop_trading_model.query_performance_log (captured_at);
+
+alter table prop_trading_model.query_performance_log
+    add column if not exists counted_from timestamp,
+    add column if not exists extremes_exact boolean not null default true,
+    add column if not exists blocks_dirtied bigint not null default 0,
+    add column if not exists blocks_written bigint not null default 0,
+    add column if not exists temp_blocks bigint not null default 0,
+    add column if not exists wal_bytes numeric not null default 0;
+
+comment on column prop_trading_model.query_performance_log.captured_at is 'when the snapshot was taken; all of its rows have the same';
+comment on column prop_trading_model.query_performance_log.fingerprint is
+    'md5 of `query`: the same after an upgrade or a restore, whatever the tables'' oids are';
+comment on column prop_trading_model.query_performance_log.query is 'the statement, with ? for every value';
+comment on column prop_trading_model.query_performance_log.counted_from is
+    'the calls are those between then and captured_at: the snapshot before, or a reset of the statistics';
+comment on column prop_trading_model.query_performance_log.stddev_ms is 'of all calls, as pg_stat_statements has it: not the sample''s';
+comment on column prop_trading_model.query_performance_log.extremes_exact is
+    'false: no call was faster than min_ms or slower than max_ms, and none may have been quite that';
+comment on column prop_trading_model.query_performance_log.temp_blocks is 'blocks of temporary files, read and written';
+
+-- The snapshots themselves, with what tells a reset of the statistics and a loss of statements.
+create table if not exists prop_trading_model.query_snapshots (
+    captured_at timestamp primary key,
+    stats_reset timestamptz,
+    evictions bigint not null,
+    statements integer not null,
+    logged integer not null,
+    calls bigint not null,
+    note text
+);
+
+-- What pg_stat_statements had counted for each of its entries at the last snapshot, to be taken off at the next.
+create table if not exists prop_trading_model.query_statistics_seen (
+    userid oid not null,
+    queryid bigint not null,
+    toplevel boolean not null,
+    calls bigint not null,
+    total_ms double precision not null,
+    min_ms double precision not null,
+    max_ms double precision not null,
+    stddev_ms double precision not null,
+    rows bigint not null,
+    blocks_read bigint not null,
+    blocks_hit bigint not null,
+    blocks_dirtied bigint not null,
+    blocks_written bigint not null,
+    temp_blocks bigint not null,
+    wal_bytes numeric not null,
+    entry_since timestamptz,
+    extremes_since timestamptz,
+    primary key (userid, queryid, toplevel)
+);
 
 -- The ledger of loads, the quarantine of rejected rows, and the images of rows as they were before a load changed them.
 -- Invariant: a file's content stands at most once in a feed (load_batches_loaded_once: a batch that was undone may be
@@ -3680,7 +3765,8 @@ declare
         'pending_keys()', 'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
         'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()',
-        'require_hot(date)', 'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
+        'require_hot(date)', 'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)',
+        'statement_statistics_missing()'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',
@@ -3689,7 +3775,8 @@ declare
     ];
     for_refreshers text[] := array[
         'refresh_bite(bigint, date[], text, boolean)', 'rebuild_month(date, text)', 'rebuild_totals(text)',
-        'refresh_views(text[], text)', 'note_refresh(timestamptz, bigint, jsonb)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)'
+        'refresh_views(text[], text)', 'note_refresh(timestamptz, bigint, jsonb)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)',
+        'log_query_performance(integer, interval)'
     ];
     wanted text;
 begin

@@ -83,6 +83,38 @@ end
 $$;
 
 set timezone = 'UTC';
+-- pg_stat_statements, where this login may make it, and the right of the schema's owner to see everybody's statements in it.
+-- Invariant: nothing else needs it. Where the server came without it or the login may not, the warehouse works all the same, and
+-- log_query_performance() says what is missing. A downgrade leaves it: it belongs to the database.
+
+do $$
+declare
+    owner constant name := coalesce((
+        select rolname from pg_roles
+        where rolname = 'dpm_owner'
+            and pg_has_role(oid, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end)
+    ), current_user);
+begin
+    if not exists (select from pg_extension where extname = 'pg_stat_statements')
+        and exists (select from pg_available_extensions where name = 'pg_stat_statements')
+    then
+        begin
+            create extension pg_stat_statements schema public;
+        exception
+            when insufficient_privilege or invalid_schema_name or feature_not_supported or undefined_file
+                or duplicate_object or unique_violation then
+                raise notice 'pg_stat_statements was not made: %', sqlerrm;
+        end;
+    end if;
+    if not pg_has_role(owner, 'pg_read_all_stats', 'usage') then
+        begin
+            execute format('grant pg_read_all_stats to %I', owner);
+        exception when insufficient_privilege or unique_violation then
+            raise notice '% sees the statistics of its own statements only: %', owner, sqlerrm;
+        end;
+    end if;
+end
+$$;
 
 select set_config('role', r.rolname::text, false)
 from pg_roles as r join pg_namespace as n on n.nspname = 'prop_trading_model' and n.nspowner = r.oid
@@ -2214,6 +2246,289 @@ begin
 end
 $$;
 
+-- Reading pg_stat_statements, wherever it is installed and whichever version it has, and taking the values out of a statement.
+-- Invariant: a text that masked_statement() gives holds no value: what it cannot take apart it does not give at all.
+
+-- The schema that the extension is in, as it has to be written; null when it is not there.
+create or replace function prop_trading_model.statement_statistics_place() returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select quote_ident(n.nspname) from pg_extension as e join pg_namespace as n on n.oid = e.extnamespace
+    where e.extname = 'pg_stat_statements'
+$$;
+
+-- What keeps the statistics from being read, with what to do about it; null when nothing does.
+create or replace function prop_trading_model.statement_statistics_missing() returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    place constant text := prop_trading_model.statement_statistics_place();
+    version constant text := (select extversion from pg_extension where extname = 'pg_stat_statements');
+begin
+    if place is null and not exists (select from pg_available_extensions where name = 'pg_stat_statements') then
+        return 'the server came without pg_stat_statements: install PostgreSQL''s contrib modules, add pg_stat_statements to'
+            ' shared_preload_libraries, restart the server, then create extension pg_stat_statements';
+    elsif place is null then
+        return 'this database has no pg_stat_statements: as an administrator, create extension pg_stat_statements';
+    elsif string_to_array(substring(version from '^\d+\.\d+'), '.')::integer[] < array[1, 9] then
+        return format('pg_stat_statements is still version %s: as an administrator, alter extension pg_stat_statements update', version);
+    end if;
+    execute format('select from %s.pg_stat_statements(false) limit 1', place);
+    return null;
+exception
+    when object_not_in_prerequisite_state then
+        return 'pg_stat_statements is not loaded: add it to shared_preload_libraries and restart the server';
+    when insufficient_privilege then
+        return format('%I may not read pg_stat_statements: as an administrator, grant it that (%s)', current_user, sqlerrm);
+end
+$$;
+
+-- The statistics of this database's statements, since they were last reset. Times are milliseconds. entry_since and
+-- extremes_since: since when an entry, and its min and max, have been counted; null before PostgreSQL 17.
+create or replace function prop_trading_model.statement_statistics()
+returns table (
+    userid oid, queryid bigint, toplevel boolean, query text, calls bigint, total_ms double precision,
+    min_ms double precision, max_ms double precision, stddev_ms double precision, rows bigint,
+    blocks_read bigint, blocks_hit bigint, blocks_dirtied bigint, blocks_written bigint, temp_blocks bigint,
+    wal_bytes numeric, entry_since timestamptz, extremes_since timestamptz
+)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    place constant text := prop_trading_model.statement_statistics_place();
+    since constant text := case
+        when exists (
+            select from pg_attribute
+            where attrelid = to_regclass(place || '.pg_stat_statements') and attname = 'minmax_stats_since'
+        ) then 'stats_since, minmax_stats_since'
+        else 'null::timestamptz, null::timestamptz'
+    end;
+begin
+    return query execute format(
+        $query$
+        select userid, queryid, toplevel, query, calls, total_exec_time, min_exec_time, max_exec_time, stddev_exec_time, rows,
+            shared_blks_read + local_blks_read, shared_blks_hit + local_blks_hit, shared_blks_dirtied + local_blks_dirtied,
+            shared_blks_written + local_blks_written, temp_blks_read + temp_blks_written, wal_bytes, %s
+        from %s.pg_stat_statements
+        where dbid = (select oid from pg_database where datname = current_database()) and queryid is not null
+        $query$, since, place
+    );
+end
+$$;
+
+-- When all statistics were last reset, and how many entries had to make room for others since.
+create or replace function prop_trading_model.statement_statistics_reset(out stats_reset timestamptz, out evictions bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute format(
+        'select stats_reset, dealloc from %s.pg_stat_statements_info', prop_trading_model.statement_statistics_place()
+    ) into stats_reset, evictions;
+end
+$$;
+
+-- A statement with ? for every value and parameter, without comments, in one line; null for one that is no query (utility
+-- statements keep their values, ALTER ROLE its password) and for one that holds what is not understood.
+-- PostgreSQL has taken the values out of queries, but not out of those that ran across a reset of the statistics, nor out of
+-- comments: so all is looked through again.
+create or replace function prop_trading_model.masked_statement(query text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when masked.line ~* '^[( ]*(select|insert|update|delete|merge|with|values|table)\y'
+            -- An open quote, the rest of a nested comment, a value between dollars.
+            and masked.line !~ '''|\*/|/\*|\$\w*\$'
+            and (length(masked.line) - length(replace(masked.line, '"', ''))) % 2 = 0
+        then left(
+            regexp_replace(
+                regexp_replace(masked.line, '\?( ?, ?\?)+', '?, ...', 'g'),  -- lists of any length are one statement
+                '\(\?(, \.\.\.)?\)( ?, ?\(\?(, \.\.\.)?\))+', '(?, ...), ...', 'g'
+            ), 10000
+        )
+    end
+    from (
+        select btrim(string_agg(
+            case when token.found[1] is not null then ' ' when token.found[2] is not null then '?' else token.found[3] end,
+            '' order by token.place
+        ), ' ;') as line
+        from regexp_matches(query,
+            '((?:--[^\n]*|/\*(?:[^*]|\*+[^*/])*\*+/|\s)+)'  -- comments and blanks
+            '|([eE]''(?:[^''\\]|\\.|'''')*''|''(?:[^'']|'''')*''|\$\d+|\d[\w.]*)'  -- strings, parameters, numbers
+            '|("(?:[^"]|"")*"|[[:alpha:]_][\w$]*|.)',  -- names, everything else
+            'g'
+        ) with ordinality as token (found, place)
+    ) as masked
+$$;
+
+-- log_query_performance(): a snapshot of pg_stat_statements into query_performance_log, with what was counted since the one before.
+-- Invariant: a call that pg_stat_statements has counted is in one snapshot at most, whoever takes snapshots at once; what was
+-- counted before a reset is never taken off what was counted after it.
+
+-- Keeps those `most` statements that took the most time, and forgets snapshots older than `keep`. `statements` and `calls` are of
+-- all statements that ran; `note` says what is missing or was lost, null when nothing was.
+--
+-- Of an entry, what is new are the differences to the last snapshot; the squares about the mean (n x stddev^2) of two sets of
+-- calls add up to those of all, and (difference of the means)^2 x n1 x n2 / n. The extremes of what is new are those of all calls
+-- if they moved; if not, none lies further from the mean than stddev x sqrt(n - 1), which for one and two calls is where they are.
+-- An entry counts from zero again if the statistics were reset, if it began later (PostgreSQL 17), or if any counter fell.
+create or replace function prop_trading_model.log_query_performance(
+    most integer default 100, keep interval default interval '14 days',
+    out captured_at timestamp, out statements integer, out logged integer, out calls bigint, out removed bigint, out note text
+)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    last_snapshot record;
+    info record;
+    was_reset boolean;
+begin
+    statements := 0;
+    logged := 0;
+    calls := 0;
+    removed := 0;
+    note := prop_trading_model.statement_statistics_missing();
+    if note is not null then
+        return;
+    end if;
+    -- One snapshot at a time; under an isolation level whose snapshot is older than the lock, writing what was seen fails.
+    perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.query_performance', 0));
+    captured_at := clock_timestamp() at time zone 'utc';
+    select * into last_snapshot from prop_trading_model.query_snapshots order by captured_at desc limit 1;
+    info := prop_trading_model.statement_statistics_reset();
+    was_reset := last_snapshot.captured_at is null or last_snapshot.stats_reset is distinct from info.stats_reset;
+
+    with current as materialized (
+        select * from prop_trading_model.statement_statistics()
+    ),
+    moved as materialized (
+        select
+            prop_trading_model.masked_statement(c.query) as query,
+            c.calls - coalesce(p.calls, 0) as n,
+            greatest(c.total_ms - coalesce(p.total_ms, 0), 0) as total_ms,
+            c.rows - coalesce(p.rows, 0) as rows,
+            c.blocks_read - coalesce(p.blocks_read, 0) as blocks_read,
+            c.blocks_hit - coalesce(p.blocks_hit, 0) as blocks_hit,
+            c.blocks_dirtied - coalesce(p.blocks_dirtied, 0) as blocks_dirtied,
+            c.blocks_written - coalesce(p.blocks_written, 0) as blocks_written,
+            c.temp_blocks - coalesce(p.temp_blocks, 0) as temp_blocks,
+            c.wal_bytes - coalesce(p.wal_bytes, 0) as wal_bytes,
+            c.calls * c.stddev_ms ^ 2 as all_squares, coalesce(p.calls * p.stddev_ms ^ 2, 0) as old_squares,
+            coalesce(p.calls, 0) as old_calls, coalesce(p.total_ms / p.calls, 0) as old_mean,
+            c.min_ms, c.max_ms,
+            -- Whether min_ms and max_ms are of all that the entry has counted, and whether what is new moved them.
+            case when p.calls is null
+                then c.extremes_since is not distinct from c.entry_since
+                else c.extremes_since is not distinct from p.extremes_since
+            end as extremes_hold,
+            p.calls is null or c.min_ms < p.min_ms as min_moved,
+            p.calls is null or c.max_ms > p.max_ms as max_moved,
+            case
+                when p.calls is not null then last_snapshot.captured_at
+                when was_reset then coalesce(c.entry_since, info.stats_reset) at time zone 'utc'
+                else greatest(c.entry_since at time zone 'utc', last_snapshot.captured_at)
+            end as counted_from
+        from current as c
+        left join prop_trading_model.query_statistics_seen as p
+            on p.userid = c.userid and p.queryid = c.queryid and p.toplevel = c.toplevel
+            and not was_reset and p.entry_since is not distinct from c.entry_since
+            and p.calls <= c.calls and p.total_ms <= c.total_ms and p.rows <= c.rows and p.blocks_read <= c.blocks_read
+            and p.blocks_hit <= c.blocks_hit and p.blocks_dirtied <= c.blocks_dirtied and p.blocks_written <= c.blocks_written
+            and p.temp_blocks <= c.temp_blocks and p.wal_bytes <= c.wal_bytes
+        where c.calls > coalesce(p.calls, 0)
+    ),
+    spread as (
+        select *, greatest(
+            all_squares - old_squares - (total_ms / n - old_mean) ^ 2 * n * old_calls / (n + old_calls), 0
+        ) as squares
+        from moved where query is not null
+    ),
+    bounded as (
+        select *, total_ms / n + sqrt(squares * (n - 1) / n) as furthest_up,
+            total_ms / n - sqrt(squares * (n - 1) / n) as furthest_down
+        from spread
+    ),
+    by_text as (
+        select
+            query, min(counted_from) as counted_from, sum(n)::bigint as calls, sum(total_ms) as total_ms,
+            min(case when extremes_hold and min_moved then min_ms
+                when extremes_hold then greatest(min_ms, furthest_down) else greatest(furthest_down, 0) end) as min_ms,
+            max(case when extremes_hold and max_moved then max_ms
+                when extremes_hold then least(max_ms, furthest_up) else furthest_up end) as max_ms,
+            bool_and(n <= 2 or (extremes_hold and min_moved and max_moved)) as extremes_exact,
+            greatest(sum(squares + total_ms ^ 2 / n) - sum(total_ms) ^ 2 / sum(n)::double precision, 0) as squares,
+            sum(rows) as rows, sum(blocks_read) as blocks_read, sum(blocks_hit) as blocks_hit,
+            sum(blocks_dirtied) as blocks_dirtied, sum(blocks_written) as blocks_written, sum(temp_blocks) as temp_blocks,
+            sum(wal_bytes) as wal_bytes
+        from bounded
+        group by query
+    ),
+    written as (
+        insert into prop_trading_model.query_performance_log (
+            captured_at, fingerprint, query, calls, mean_ms, min_ms, max_ms, stddev_ms, rows, blocks_read, blocks_hit,
+            counted_from, extremes_exact, blocks_dirtied, blocks_written, temp_blocks, wal_bytes
+        )
+        select
+            log_query_performance.captured_at, md5(query), query, calls, round((total_ms / calls)::numeric, 6),
+            round(min_ms::numeric, 6), round(max_ms::numeric, 6), round(sqrt(squares / calls)::numeric, 6), rows, blocks_read,
+            blocks_hit, counted_from, extremes_exact, blocks_dirtied, blocks_written, temp_blocks, wal_bytes
+        from by_text
+        order by total_ms desc, query
+        limit most
+        returning 1
+    ),
+    gone as (
+        delete from prop_trading_model.query_statistics_seen as p
+        where not exists (
+            select from current as c where c.userid = p.userid and c.queryid = p.queryid and c.toplevel = p.toplevel
+        )
+    ),
+    seen as (
+        insert into prop_trading_model.query_statistics_seen as p
+        select userid, queryid, toplevel, calls, total_ms, min_ms, max_ms, stddev_ms, rows, blocks_read, blocks_hit,
+            blocks_dirtied, blocks_written, temp_blocks, wal_bytes, entry_since, extremes_since
+        from current
+        on conflict (userid, queryid, toplevel) do update set (
+            calls, total_ms, min_ms, max_ms, stddev_ms, rows, blocks_read, blocks_hit, blocks_dirtied, blocks_written,
+            temp_blocks, wal_bytes, entry_since, extremes_since
+        ) = row (
+            excluded.calls, excluded.total_ms, excluded.min_ms, excluded.max_ms, excluded.stddev_ms, excluded.rows,
+            excluded.blocks_read, excluded.blocks_hit, excluded.blocks_dirtied, excluded.blocks_written,
+            excluded.temp_blocks, excluded.wal_bytes, excluded.entry_since, excluded.extremes_since
+        )
+        where p.* is distinct from excluded.*
+    )
+    select (select count(*) from by_text), (select coalesce(sum(calls), 0) from by_text), (select count(*) from written)
+    into statements, calls, logged;
+    if info.stats_reset is distinct from (select r.stats_reset from prop_trading_model.statement_statistics_reset() as r) then
+        raise exception 'the statistics were reset while they were read: take the snapshot again'
+            using errcode = 'serialization_failure';
+    end if;
+
+    note := nullif(concat_ws('; ',
+        case when not pg_has_role(current_user, 'pg_read_all_stats', 'usage') then format(
+            'only the statements of %I are seen: as an administrator, grant pg_read_all_stats to %1$I', current_user) end,
+        case when was_reset and last_snapshot.captured_at is not null then format(
+            'the statistics were reset at %s: what ran between the snapshot before and then is in none', info.stats_reset) end,
+        case when info.evictions > last_snapshot.evictions and not was_reset then format(
+            '%s statements were evicted since the snapshot before: raise pg_stat_statements.max',
+            info.evictions - last_snapshot.evictions) end
+    ), '');
+    delete from prop_trading_model.query_performance_log as l where l.captured_at < log_query_performance.captured_at - keep;
+    get diagnostics removed = row_count;
+    delete from prop_trading_model.query_snapshots as s where s.captured_at < log_query_performance.captured_at - keep;
+    insert into prop_trading_model.query_snapshots (captured_at, stats_reset, evictions, statements, logged, calls, note)
+    select log_query_performance.captured_at, info.stats_reset, info.evictions, log_query_performance.statements,
+        log_query_performance.logged, log_query_performance.calls, log_query_performance.note;
+end
+$$;
+
 -- mv_daily_trading_stats: one row a date with trades. Averages, deviation, quantiles and extremes are over account-day net.
 
 create materialized view if not exists prop_trading_model.mv_daily_trading_stats
@@ -2563,6 +2878,62 @@ from (
     ) as marked
 ) as stretches;
 
+-- What the snapshots of query_performance_log say to whoever is on call: the slowest statements, those that grow, those that
+-- have become slow. Invariant: "now" is the newest snapshot, so that they say the same until there is another.
+
+-- The last day's statements, the slowest first.
+create or replace view prop_trading_model.slowest_queries as
+select
+    l.fingerprint, min(l.query) as query, sum(l.calls)::bigint as calls,
+    round(sum(l.calls * l.mean_ms) / sum(l.calls), 3) as mean_ms, max(l.max_ms) as max_ms, sum(l.calls * l.mean_ms) as total_ms,
+    round(100 * sum(l.calls * l.mean_ms) / nullif(sum(sum(l.calls * l.mean_ms)) over (), 0), 2) as share_pct,
+    sum(l.rows)::bigint as rows, sum(l.blocks_read)::bigint as blocks_read, sum(l.blocks_hit)::bigint as blocks_hit,
+    max(l.captured_at) as last_seen
+from prop_trading_model.query_performance_log as l
+where l.captured_at > (select max(captured_at) from prop_trading_model.query_snapshots) - interval '1 day'
+group by l.fingerprint
+order by mean_ms desc;
+
+-- Each statement of the last hour beside the seven days before it; before_* is null for one that did not run then.
+create or replace view prop_trading_model.query_changes as
+with newest as (
+    select max(captured_at) as at from prop_trading_model.query_snapshots
+),
+halves as (
+    select
+        l.fingerprint, min(l.query) as query,
+        sum(l.calls) filter (where l.captured_at > n.at - interval '1 hour') as calls,
+        sum(l.calls * l.mean_ms) filter (where l.captured_at > n.at - interval '1 hour') as total_ms,
+        sum(l.calls) filter (where l.captured_at <= n.at - interval '1 hour') as before_calls,
+        sum(l.calls * l.mean_ms) filter (where l.captured_at <= n.at - interval '1 hour') as before_total_ms
+    from prop_trading_model.query_performance_log as l cross join newest as n
+    where l.captured_at > n.at - interval '7 days 1 hour'
+    group by l.fingerprint
+)
+select
+    fingerprint, query, calls::bigint, round(total_ms / calls, 3) as mean_ms, total_ms,
+    before_calls::bigint, round(before_total_ms / before_calls, 3) as before_mean_ms,
+    round((total_ms / calls) / nullif(before_total_ms / before_calls, 0), 2) as times_as_slow,
+    round(total_ms - calls * (before_total_ms / before_calls), 3) as extra_ms
+from halves
+where calls > 0;
+
+-- Those that take longer a call than before, the most additional time first; of a few calls nothing is said.
+create or replace view prop_trading_model.growing_queries as
+select * from prop_trading_model.query_changes
+where before_calls >= 5 and calls >= 2 and times_as_slow > 1
+order by extra_ms desc;
+
+-- Those of at least 100 ms a call that did not run before, or took a third of it: nothing until there is something before.
+create or replace view prop_trading_model.newly_slow_queries as
+select * from prop_trading_model.query_changes
+where mean_ms >= 100 and (before_calls is null or times_as_slow >= 3)
+    and exists (
+        select from prop_trading_model.query_snapshots
+        where captured_at <= (select max(captured_at) from prop_trading_model.query_snapshots) - interval '1 hour'
+    )
+order by mean_ms desc;
+
 -- The live forms of rollup_account_symbol_day, rollup_account_day_net, rollup_symbol_day and rollup_market_day: what these would
 -- hold after a refresh that took all that is pending.
 -- Invariant: the same columns as the rollup; settled rows come from the rollup, all others from the raw trades. A day with
@@ -2777,7 +3148,8 @@ declare
         'pending_keys()', 'fresh_account_day(varchar, date)', 'settled_account_days(varchar, date, date)', 'newest_login(varchar, date)',
         'trade_leaves()', 'changed_leaves()', 'partitioned_tables()', 'starts_to_keep(regclass, integer)',
         'check_partitions(integer)', 'partition_leaves()', 'check_partition_indexes()',
-        'require_hot(date)', 'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)'
+        'require_hot(date)', 'require_hot(regclass, date)', 'part_of(regclass, date)', 'attachment_of(regclass, date)', 'archived_starts(regclass)',
+        'statement_statistics_missing()'
     ];
     for_loaders text[] := array[
         'create_monthly_partitions(integer, boolean)', 'create_yearly_partitions(integer, boolean)',
@@ -2786,7 +3158,8 @@ declare
     ];
     for_refreshers text[] := array[
         'refresh_bite(bigint, date[], text, boolean)', 'rebuild_month(date, text)', 'rebuild_totals(text)',
-        'refresh_views(text[], text)', 'note_refresh(timestamptz, bigint, jsonb)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)'
+        'refresh_views(text[], text)', 'note_refresh(timestamptz, bigint, jsonb)', 'refresh_materialized_views(bigint, date[], text[])', 'refresh_warehouse(bigint)',
+        'log_query_performance(integer, interval)'
     ];
     wanted text;
 begin
