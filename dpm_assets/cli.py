@@ -12,6 +12,7 @@ from dpm_assets.loads.commands import load
 from dpm_assets.loads.commands_ledger import loads_app
 from dpm_assets.loads.commands_rejects import rejects_app
 from dpm_assets.migration.commands import app as migrate_app
+from dpm_assets.monitor.commands import metrics, status
 from dpm_assets.partitions.commands import app as partitions_app
 from dpm_assets.partitions.commands_doctor import doctor
 from dpm_assets.partitions.commands_indexes import indexes_app
@@ -33,6 +34,8 @@ app.command()(load)
 app.command()(refresh)
 app.command()(verify)
 app.command()(doctor)
+app.command()(status)
+app.command()(metrics)
 app.command()(sample)
 app.add_typer(server_app, name="server")
 app.add_typer(schema_app, name="schema")

@@ -1,6 +1,5 @@
 """How much room the new tables need, and how much there is."""
 
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from dpm_assets.database import SCHEMA
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.names import MOVED
 from dpm_assets.migration.sessions import holds_originals
+from dpm_assets.server.disk import disk_of
 
 # Measured: 52 bytes a row of the key's index; BRIN and leaves without rows are small beside it. A row of the heap is as wide
 # as in the original, with a wider id.
@@ -69,16 +69,5 @@ def gigabytes(size: int) -> str:
 
 
 def _free(conn: psycopg.Connection[Any]) -> int | None:
-    """Free bytes where the database's files are, when the server runs on this machine; None when that cannot be seen."""
-    row = conn.execute(
-        "select coalesce(nullif(pg_tablespace_location(d.dattablespace), ''),"
-        " case when pg_has_role('pg_read_all_settings', 'usage') then current_setting('data_directory') end),"
-        " inet_server_addr() is not distinct from inet_client_addr()"
-        " from pg_database as d where d.datname = current_database()"
-    ).fetchone()
-    if row is None or row[0] is None or not row[1]:
-        return None
-    try:
-        return shutil.disk_usage(row[0]).free
-    except OSError:
-        return None
+    found = disk_of(conn)
+    return found.free if found else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -26,7 +27,11 @@ class Finding:
 def findings(db: Database, months_ahead: int) -> list[Finding]:
     """Everything that is wrong, errors first; empty when all is well."""
     with db.connection() as conn:
-        rows = conn.execute("select * from prop_trading_model.check_partitions(%s)", [months_ahead]).fetchall()
+        return read_findings(conn, months_ahead)
+
+
+def read_findings(conn: psycopg.Connection[Any], months_ahead: int) -> list[Finding]:
+    rows = conn.execute("select * from prop_trading_model.check_partitions(%s)", [months_ahead]).fetchall()
     return [Finding(*row) for row in rows]
 
 

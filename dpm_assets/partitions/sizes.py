@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from psycopg.rows import class_row
+import psycopg
 
 from dpm_assets.database import Database
 
@@ -39,15 +40,22 @@ class Partition:
 
 def partitions(db: Database, table: str, exact: bool = False) -> list[Partition]:
     """The partitions of a table, oldest first; `exact` counts their rows, which reads all of them."""
-    with db.connection() as conn, conn.cursor(row_factory=class_row(Partition)) as cursor:
-        return cursor.execute(
-            "select partition_name as name, lower_bound as lower, upper_bound as upper, state, rows_estimated as rows,"
-            " rows_exact, heap_bytes, index_bytes, toast_bytes, dead_rows, last_vacuum, last_analyze, index_scans,"
-            " table_scans, pending_keys, location"
-            " from prop_trading_model.analyze_partitions(collect => false, exact => %s)"
-            " where parent_table = %s order by lower_bound",
-            [exact, table],
-        ).fetchall()
+    with db.connection() as conn:
+        return read_partitions(conn, exact).get(table, [])
+
+
+def read_partitions(conn: psycopg.Connection[Any], exact: bool = False) -> dict[str, list[Partition]]:
+    """The same of every partitioned table that has any, by its name."""
+    rows = conn.execute(
+        "select parent_table, partition_name, lower_bound, upper_bound, state, rows_estimated, rows_exact, heap_bytes,"
+        " index_bytes, toast_bytes, dead_rows, last_vacuum, last_analyze, index_scans, table_scans, pending_keys, location"
+        " from prop_trading_model.analyze_partitions(collect => false, exact => %s) order by parent_table, lower_bound",
+        [exact],
+    ).fetchall()
+    found: dict[str, list[Partition]] = {}
+    for table, *values in rows:
+        found.setdefault(table, []).append(Partition(*values))
+    return found
 
 
 def partitioned_tables(db: Database) -> list[str]:

@@ -17,6 +17,7 @@ from dpm_assets.months import MONTHS, key_of, months_of
 from dpm_assets.refresh import engine
 from dpm_assets.refresh.descriptions import ROLLUP_DESCRIPTIONS, ROLLUP_INPUTS, VIEW_DESCRIPTIONS, VIEW_INPUTS
 from dpm_assets.refresh.events import partition_metadata, report_outside_writes, table_metadata
+from dpm_assets.refresh.failures import failure_noted
 from dpm_assets.refresh.vacuum import vacuum_worn
 from dpm_assets.warehouse import Warehouse
 
@@ -72,7 +73,7 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
     """One step for all: the database is brought up to date first, in the order that keeps it right, and then told of."""
     months = months_of(context)
     selected = {key.to_user_string() for key in context.selected_asset_keys}
-    with warehouse.db.connection("dpm_refresher") as conn:
+    with failure_noted(warehouse.db), warehouse.db.connection("dpm_refresher") as conn:
         done = bring_up_to_date(context, conn, months, config.rebuild)
         disagreeing = months_that_disagree(conn, months)
         if not disagreeing:

@@ -11,6 +11,7 @@ import psycopg
 
 from dpm_assets.database import Database
 from dpm_assets.errors import NOT_HOT
+from dpm_assets.refresh.failures import failure_noted
 from dpm_assets.refresh.vacuum import vacuum_worn
 
 BITE = 200_000
@@ -71,9 +72,13 @@ class Refreshed:
 
 def pending(db: Database) -> Pending:
     with db.connection() as conn:
-        row = conn.execute(
-            "select keys, months, inputs, views, oldest, age_seconds from prop_trading_model.pending_changes()"
-        ).fetchone()
+        return read_pending(conn)
+
+
+def read_pending(conn: psycopg.Connection[Any]) -> Pending:
+    row = conn.execute(
+        "select keys, months, inputs, views, oldest, age_seconds from prop_trading_model.pending_changes()"
+    ).fetchone()
     assert row is not None
     keys, months, inputs, views, oldest, age = row
     return Pending(keys, months, inputs, views, oldest, None if age is None else float(age))
@@ -154,7 +159,7 @@ def refresh(db: Database, months: Sequence[date] | None = None, whole: bool = Fa
     Yields a sentence for each month that is recomputed, and at the end what was done.
     """
     began = time.monotonic()
-    with db.connection("dpm_refresher") as conn:
+    with failure_noted(db), db.connection("dpm_refresher") as conn:
         done = Refreshed()
         if whole:
             for month, rows, seconds in rebuild(conn, months if months is not None else months_with_data(conn)):
