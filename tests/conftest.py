@@ -16,6 +16,7 @@ import pytest
 from psycopg import sql
 
 from dpm_assets.database import Database, run_file
+from dpm_assets.schema.apply import apply_schema
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import settings, sql_dir
 from dpm_assets.warehouse import sensor_database
@@ -91,6 +92,25 @@ def db(database_url: str) -> Iterator[Database]:
     """A fresh warehouse: the production schema, leaves for the running month and three more, no rows."""
     with Database(database_url, application_name="tests") as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def applied(server: EmbeddedServer, template: str) -> Iterator[str]:
+    """The name of a database whose schema dpm has applied, so that its version is known; never connected to again."""
+    with fresh_database(server, template) as url:
+        apply_schema(url)
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture
+def monitored(server: EmbeddedServer, applied: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The administrator's URL of a healthy warehouse without rows, the one that this process works on."""
+    with fresh_database(server, applied) as url:
+        monkeypatch.setenv("DPM_DATABASE_URL", url)
+        settings.cache_clear()
+        yield url
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 @pytest.fixture

@@ -24,38 +24,19 @@ from dpm_assets.monitor.problems import LEAST_DISK, duration, exit_code, problem
 from dpm_assets.monitor.snapshot import Snapshot, take
 from dpm_assets.partitions.create import roll_over
 from dpm_assets.refresh.engine import refresh
-from dpm_assets.schema.apply import apply_schema
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.server.disk import Disk
-from dpm_assets.settings import settings, sql_dir
+from dpm_assets.settings import sql_dir
 from tests.command_line import dpm
-from tests.conftest import fresh_database
 from tests.interleaving import Connection, sent_off, session, wait_until_blocked
 from tests.switching_off import edit
 
 pytestmark = pytest.mark.sql
 
 
-@pytest.fixture(scope="module")
-def applied(server: EmbeddedServer, template: str) -> Iterator[str]:
-    """The name of a database whose schema dpm has applied."""
-    with fresh_database(server, template) as url:
-        apply_schema(url)
-        name = url.rpartition("/")[2]
-        with session(server.url("postgres"), autocommit=True) as admin:
-            admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
-        yield name
-
-
 @pytest.fixture
-def url(server: EmbeddedServer, applied: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A healthy warehouse with nothing in it, the one that this process works on."""
-    with fresh_database(server, applied) as made:
-        monkeypatch.setenv("DPM_DATABASE_URL", made)
-        settings.cache_clear()
-        yield made
-    monkeypatch.undo()
-    settings.cache_clear()
+def url(monitored: str) -> str:
+    return monitored
 
 
 @pytest.fixture

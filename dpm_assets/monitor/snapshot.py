@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import psycopg
@@ -83,6 +84,7 @@ def _look(db: Database, looked: Snapshot, seconds: int) -> None:
     with db.connection(None) as conn:
         looked.server = sections.server(conn)
         kind = sections.kind_of_trades(conn)
+        looked.disk = disk_of(conn, _data_directory())  # here, where the login itself may be a monitoring role
     looked.schema = _try(None, looked, "schema", lambda: status(db))
     looked.schema_state = _state(kind, looked.schema)
     with db.connection() as conn, conn.transaction():
@@ -92,7 +94,6 @@ def _look(db: Database, looked: Snapshot, seconds: int) -> None:
             "select set_config('lock_timeout', '2s', true), set_config('statement_timeout', %s, true)", [f"{seconds}s"]
         )
         looked.database_bytes = _try(conn, looked, "size", lambda: sections.database_bytes(conn))
-        looked.disk = _try(conn, looked, "disk", lambda: disk_of(conn, _data_directory()))
         if kind == "partitioned":
             _read(conn, looked)
 
@@ -139,13 +140,8 @@ def _state(kind: str | None, found: SchemaStatus | None) -> SchemaState:
     return "current" if found.current else "differs"
 
 
-def _data_directory() -> Any:
+def _data_directory() -> Path | None:
     return embedded_server().state().data if settings().database_url is None else None
-
-
-def months_of_cold(found: list[ColdSum] | None, table: str) -> int:
-    """How many parts of a table are in the archive."""
-    return sum(part.parts for part in found or [] if part.table == table)
 
 
 def oldest_hot(leaves: list[Partition]) -> date | None:

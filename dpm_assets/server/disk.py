@@ -1,13 +1,15 @@
 """The disk that a server's files are on, where it can be seen from here."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 
 
-class Disk(NamedTuple):
+@dataclass(frozen=True)
+class Disk:
     """Bytes."""
 
     total: int
