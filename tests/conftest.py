@@ -99,6 +99,8 @@ def applied(server: EmbeddedServer, template: str) -> Iterator[str]:
     """The name of a database whose schema dpm has applied, so that its version is known; never connected to again."""
     with fresh_database(server, template) as url:
         apply_schema(url)
+        with session(url, autocommit=True) as conn:
+            conn.execute("call prop_trading_model.refresh_warehouse()")
         yield url.rpartition("/")[2]
 
 

@@ -10,7 +10,7 @@ from dpm_assets.partitions.findings import Finding
 from dpm_assets.settings import settings
 
 LITTLE_DISK = 0.05
-LEAST_DISK = 2 * 10**9
+ENOUGH_DISK = 50 * 10**9
 QUERY_LOG_MAY_BE_OLD = timedelta(hours=1)
 SNAPSHOT = "select * from log_query_performance()"
 
@@ -128,7 +128,7 @@ def _archive(looked: Snapshot) -> Iterator[Problem]:
 
 def _disk(looked: Snapshot) -> Iterator[Problem]:
     disk = looked.disk
-    if disk is None or disk.free >= max(LEAST_DISK, LITTLE_DISK * disk.total):
+    if disk is None or disk.free >= min(ENOUGH_DISK, LITTLE_DISK * disk.total):
         return
     oldest = oldest_hot((looked.partitions or {}).get("raw_trades_closed", []))
     yield Problem(

@@ -42,6 +42,15 @@ class Query:
         return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+@dataclass(frozen=True)
+class LogState:
+    """The snapshots of statements: the newest, its note, and what keeps the next from being taken; None: there is none."""
+
+    newest: datetime | None
+    note: str | None
+    missing: str | None
+
+
 def log_queries(db: Database, keep_days: int) -> Taken:
     """Take a snapshot, and forget those older than `keep_days`."""
     with db.connection("dpm_refresher") as conn, conn.cursor(row_factory=class_row(Taken)) as cursor:
@@ -62,3 +71,29 @@ def slowest(conn: psycopg.Connection[Any], most: int) -> list[Query]:
             " from prop_trading_model.slowest_queries limit %s",
             [most],
         ).fetchall()
+
+
+def newly_slow(conn: psycopg.Connection[Any], most: int) -> list[Query]:
+    """Of the last hour, beside the days before it, the slowest first; `max_ms` is not told apart from the mean."""
+    with conn.cursor(row_factory=class_row(Query)) as cursor:
+        return cursor.execute(
+            "select fingerprint, query, calls, mean_ms::float8, mean_ms::float8 as max_ms, total_ms::float8"
+            " from prop_trading_model.newly_slow_queries limit %s",
+            [most],
+        ).fetchall()
+
+
+def log_state(conn: psycopg.Connection[Any]) -> LogState:
+    with conn.cursor(row_factory=class_row(LogState)) as cursor:
+        state = cursor.execute(
+            """
+            select newest.captured_at at time zone 'utc' as newest, newest.note,
+                prop_trading_model.statement_statistics_missing() as missing
+            from (select) as always
+            left join (
+                select captured_at, note from prop_trading_model.query_snapshots order by captured_at desc limit 1
+            ) as newest on true
+            """
+        ).fetchone()
+    assert state is not None
+    return state

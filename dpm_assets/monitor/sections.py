@@ -7,10 +7,7 @@ from typing import Any, Literal, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
-from dpm_assets.monitor.queries import Query, slowest
 from dpm_assets.refresh.failures import STAGE
-
-__all__ = ["slowest"]
 
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
@@ -110,15 +107,6 @@ class Stuck:
     lower: date
     state: str
     since: datetime
-
-
-@dataclass(frozen=True)
-class LogState:
-    """The snapshots of statements: the newest, its note, and what keeps the next from being taken; None: there is none."""
-
-    newest: datetime | None
-    note: str | None
-    missing: str | None
 
 
 def server(conn: Connection) -> Server:
@@ -267,30 +255,6 @@ def stuck(conn: Connection) -> list[Stuck]:
         Stuck,
         "select parent_table as table, lower, state, changed_at as since from prop_trading_model.partition_state"
         " where state in ('archiving', 'restoring') and changed_at < now() - interval '1 hour' order by changed_at",
-    )
-
-
-def newly_slow(conn: Connection) -> list[Query]:
-    return _all(
-        conn,
-        Query,
-        "select fingerprint, query, calls, mean_ms::float8, mean_ms::float8 as max_ms, total_ms::float8"
-        " from prop_trading_model.newly_slow_queries limit 10",
-    )
-
-
-def log_state(conn: Connection) -> LogState:
-    return _one(
-        conn,
-        LogState,
-        """
-        select newest.captured_at at time zone 'utc' as newest, newest.note,
-            prop_trading_model.statement_statistics_missing() as missing
-        from (select) as always
-        left join (
-            select captured_at, note from prop_trading_model.query_snapshots order by captured_at desc limit 1
-        ) as newest on true
-        """,
     )
 
 

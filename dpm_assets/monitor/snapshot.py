@@ -12,8 +12,8 @@ from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.monitor import sections
-from dpm_assets.monitor.queries import Query
-from dpm_assets.monitor.sections import ColdSum, Load, LoadSum, LogState, Refresh, RefreshSum, Running, Server, Stuck
+from dpm_assets.monitor.queries import LogState, Query, log_state, newly_slow, slowest
+from dpm_assets.monitor.sections import ColdSum, Load, LoadSum, Refresh, RefreshSum, Running, Server, Stuck
 from dpm_assets.partitions.findings import Finding, read_findings
 from dpm_assets.partitions.sizes import Partition, read_partitions
 from dpm_assets.refresh.engine import Pending, read_pending
@@ -112,9 +112,9 @@ def _read(conn: psycopg.Connection[Any], looked: Snapshot) -> None:
     looked.stuck = _try(conn, looked, "archiving", lambda: sections.stuck(conn))
     looked.loads = _try(conn, looked, "loads", lambda: sections.loads(conn))
     looked.load_sums = _try(conn, looked, "rejects", lambda: sections.load_sums(conn))
-    looked.queries = _try(conn, looked, "slowest statements", lambda: sections.slowest(conn, 10))
-    looked.newly_slow = _try(conn, looked, "newly slow statements", lambda: sections.newly_slow(conn))
-    looked.query_log = _try(conn, looked, "statement log", lambda: sections.log_state(conn))
+    looked.queries = _try(conn, looked, "slowest statements", lambda: slowest(conn, 10))
+    looked.newly_slow = _try(conn, looked, "newly slow statements", lambda: newly_slow(conn, 10))
+    looked.query_log = _try(conn, looked, "statement log", lambda: log_state(conn))
 
 
 def _try(conn: psycopg.Connection[Any] | None, looked: Snapshot, part: str, read: Callable[[], T]) -> T | None:
