@@ -236,7 +236,7 @@ def test_an_expression_that_nothing_answers_is_found(expression: str, legend: st
 
 def test_the_page_lists_every_metric_with_its_labels_and_no_other(used: str) -> None:
     text = (DOCS / "monitoring.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(dpm_\w+)` \| ([^|]*) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(dpm_\w+)` \|([^|]*)\|", text, re.MULTILINE)
     assert {name: set(re.findall(r"\w+", labels)) for name, labels in rows} == exposed()
     alerts = re.findall(r"^ +expr: (.+)$", text, re.MULTILINE)
     assert len(alerts) >= 5

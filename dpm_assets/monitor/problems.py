@@ -85,18 +85,17 @@ def _refresh(looked: Snapshot) -> Iterator[Problem]:
     if looked.refresh_failure and waiting and not waiting.nothing:
         yield Problem("wrong", f"The last refresh failed: {looked.refresh_failure}.", "dpm refresh")
     age = (waiting.age_seconds or 0) if waiting else 0
-    if age > settings().lag_warning_seconds:
-        blockers = looked.refresh_running.waits_for if looked.refresh_running else []
-        text = f"A change has been waiting for its refresh for {duration(age)}"
-        if blockers:
-            yield Problem(
-                "wrong",
-                f"{text}: the refresh, process {looked.refresh_running and looked.refresh_running.pid}, waits for a lock that "
-                f"process {blockers[0]} holds.",
-                psql(f"select * from pg_stat_activity where pid = {blockers[0]}"),
-            )
-        else:
-            yield Problem("wrong", f"{text}.", "dpm refresh")
+    late = age > settings().lag_warning_seconds
+    running = looked.refresh_running
+    if running and running.waits_for and (late or waiting is None):
+        blocker = running.waits_for[0]
+        yield Problem(
+            "wrong",
+            f"The refresh, process {running.pid}, waits for a lock that process {blocker} holds.",
+            psql(f"select * from pg_stat_activity where pid = {blocker}"),
+        )
+    elif late:
+        yield Problem("wrong", f"A change has been waiting for its refresh for {duration(age)}.", "dpm refresh")
 
 
 def _partitions(found: list[Finding]) -> Iterator[Problem]:
