@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: install run test test-sql test-mutations check format clean
+.PHONY: install run test test-sql test-mutations check format docs clean
 
 install: $(STAMP)
 
@@ -44,5 +44,10 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The reference from the program and the schema, then the site in site/; a link that leads nowhere is an error.
+docs: install
+	$(BIN)/python -m dpm_assets.reference
+	$(BIN)/python -m mkdocs build --strict --quiet -f docs/mkdocs/mkdocs.yml
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf site $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,6 +3,7 @@
 
 set client_min_messages = warning;
 \ir roles.sql
+\ir functions/describing.sql
 \ir tables/raw_trades_closed.sql
 \ir tables/raw_trades_open.sql
 \ir tables/raw_metrics.sql
@@ -57,6 +58,15 @@ set client_min_messages = warning;
 \ir views/live_market.sql
 \ir views/live_account.sql
 \ir views/live_views.sql
+\ir comments/raw_tables.sql
+\ir comments/model_tables.sql
+\ir comments/bookkeeping.sql
+\ir comments/rollups.sql
+\ir comments/refresh_work.sql
+\ir comments/partition_views.sql
+\ir comments/views.sql
+\ir comments/partition_functions.sql
+\ir comments/refresh_functions.sql
 \ir grants.sql
 select count(*) from prop_trading_model.create_monthly_partitions();
 select count(*) from prop_trading_model.create_yearly_partitions();

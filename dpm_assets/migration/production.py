@@ -52,7 +52,7 @@ def production_pieces() -> Iterator[tuple[Path, str]]:
     """The files of schema.sql as they are run beside the originals."""
     pieces = [piece for piece in expand(sql_dir() / "schema.sql") if piece[0].name not in (*_APART, "schema.sql")]
     for file, text in pieces:
-        if file.parent.name in ("tables", "views") or file.name == _TEXT_OF_VIEWS:
+        if file.parent.name in ("tables", "views", "comments") or file.name == _TEXT_OF_VIEWS:
             yield file, beside(text)
         elif file.name == "grants.sql":
             yield file, text

@@ -47,6 +47,7 @@ _VIEWS_HEAD = """\
 
 # What schema.sql pulls in that stands on partitions alone; everything else that is no table belongs to the views.
 _OF_PARTITIONING = {
+    "functions/describing.sql",
     "functions/calendar.sql",
     "functions/changes.sql",
     "functions/leaf_plan.sql",
@@ -61,6 +62,12 @@ _OF_PARTITIONING = {
     "functions/analyze_partitions.sql",
     "indexes/partition_index_management.sql",
     "views/latest.sql",
+    "comments/raw_tables.sql",
+    "comments/model_tables.sql",
+    "comments/bookkeeping.sql",
+    "comments/rollups.sql",
+    "comments/partition_views.sql",
+    "comments/partition_functions.sql",
 }
 _TABLES_OF_VIEWS = "tables/refresh_work.sql"
 

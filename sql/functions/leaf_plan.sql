@@ -123,7 +123,7 @@ declare
 begin
     return query
         select format(
-            'create table %s (like %s including all, constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
+            'create table %s (like %s including all excluding comments, constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
             leaf, parent, k.attname, lower, upper, prop_trading_model.leaf_storage(parent)
         ), format('ACCESS SHARE on %s; %s', parent, unseen)
         from pg_partitioned_table as p

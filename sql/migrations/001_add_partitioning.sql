@@ -515,6 +515,71 @@ begin
 end
 $$;
 
+-- Comments of tables, views and their columns, as psql's \d+ and the reference pages show them.
+-- Invariant: a comment that is as it should be is not written again, so that no lock is taken for it; a name that is not
+-- there is an error.
+
+-- Comments on relations, each given with its text.
+create or replace procedure prop_trading_model.describe(relations text[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    wanted record;
+begin
+    for wanted in
+        select c.oid::regclass as relation, relations[n][2] as said,
+            case c.relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end as kind
+        from generate_series(1, array_length(relations, 1)) as n
+        join pg_class as c on c.oid = relations[n][1]::regclass
+        where obj_description(c.oid, 'pg_class') is distinct from relations[n][2]
+    loop
+        execute format('comment on %s %s is %L', wanted.kind, wanted.relation, wanted.said);
+    end loop;
+end
+$$;
+
+-- Comments on columns, each given with its text: of a name, in whichever of the relations has it.
+create or replace procedure prop_trading_model.describe_columns(relations regclass[], columns text[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    wanted record;
+begin
+    for wanted in
+        select columns[n][1] as name, columns[n][2] as said, a.attrelid::regclass as relation,
+            col_description(a.attrelid, a.attnum) as now
+        from generate_series(1, array_length(columns, 1)) as n
+        left join pg_attribute as a
+            on a.attrelid = any (relations) and a.attname = columns[n][1] and a.attnum > 0 and not a.attisdropped
+    loop
+        if wanted.relation is null then
+            raise exception 'none of % has a column %', relations, wanted.name using errcode = 'undefined_column';
+        elsif wanted.now is distinct from wanted.said then
+            execute format('comment on column %s.%I is %L', wanted.relation, wanted.name, wanted.said);
+        end if;
+    end loop;
+end
+$$;
+
+-- Gives the columns of the relations the comments that those of the same name have in another.
+create or replace procedure prop_trading_model.describe_columns_like(pattern regclass, relations regclass[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    described text[];
+begin
+    select array_agg(array[a.attname::text, col_description(pattern, a.attnum)])
+    from pg_attribute as a
+    where a.attrelid = pattern and col_description(pattern, a.attnum) is not null
+        and exists (select from pg_attribute as h where h.attrelid = any (relations) and h.attname = a.attname)
+    into described;
+    call prop_trading_model.describe_columns(relations, described);
+end
+$$;
+
 -- The closed trades, one row a trade, partitioned by month of trade_date.
 -- Invariant: (account_id, trade_date, trade_id) is unique; every row passes the checks; every write leaves its
 -- account-days in changed_account_days (triggers in functions/changes.sql, on the parent and on every leaf).
@@ -1456,13 +1521,6 @@ create table if not exists prop_trading_model.cold_files (
     primary key (parent_table, lower)
 );
 
-comment on table prop_trading_model.cold_files is 'the Parquet files of months of trades and years of metrics that are in the archive';
-comment on column prop_trading_model.cold_files.partition_bytes is 'heap and indexes of the partition that the file stands for';
-comment on column prop_trading_model.cold_files.sums is 'the sum of each numeric column, as PostgreSQL had it';
-comment on column prop_trading_model.cold_files.content_sha256 is
-    'of the rows in the order of the file, as COPY writes them in CSV: what a restore has to give back';
-comment on column prop_trading_model.cold_files.file_sha256 is 'of the bytes of the file';
-
 -- The login of each account's newest trade of a cold month: an account that has not traded since shows it.
 create table if not exists prop_trading_model.cold_logins (
     account_id varchar(255) not null,
@@ -1976,7 +2034,7 @@ declare
 begin
     return query
         select format(
-            'create table %s (like %s including all, constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
+            'create table %s (like %s including all excluding comments, constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
             leaf, parent, k.attname, lower, upper, prop_trading_model.leaf_storage(parent)
         ), format('ACCESS SHARE on %s; %s', parent, unseen)
         from pg_partitioned_table as p
@@ -3749,6 +3807,810 @@ create or replace view prop_trading_model.latest_regimes_daily as
 select distinct on (date) *
 from prop_trading_model.raw_regimes_daily
 order by date, ingestion_timestamp desc nulls last, id desc;
+
+-- What the raw tables and their columns hold. Money is in the one reporting currency, times are UTC.
+-- Invariant: every column has a comment.
+
+call prop_trading_model.describe(array[
+    ['prop_trading_model.raw_trades_closed', 'Closed trades, one row a trade, partitioned by month of trade_date. Feed trades.'],
+    ['prop_trading_model.raw_trades_open', 'Open positions, one row a position as last seen. Feed open_trades.'],
+    ['prop_trading_model.raw_metrics_daily', 'What the trading API counted for each account and day, partitioned by year; history is kept, the newest counts (latest_metrics_daily). Feed daily_metrics.'],
+    ['prop_trading_model.raw_metrics_hourly', 'What the trading API counted for each account and hour; history is kept. Feed hourly_metrics.'],
+    ['prop_trading_model.raw_metrics_alltime', 'What the trading API counted for each account''s whole life; history is kept. Feed alltime_metrics.'],
+    ['prop_trading_model.raw_accounts_data', 'Snapshots of accounts; history is kept, the newest counts (latest_accounts). Feed accounts.'],
+    ['prop_trading_model.raw_plans_data', 'Snapshots of plans, the rules that accounts trade under; history is kept, the newest counts (latest_plans). Feed plans.'],
+    ['prop_trading_model.raw_regimes_daily', 'The market''s regime of each date, as documents; history is kept, the newest counts (latest_regimes_daily). Feed regimes.']
+]);
+
+-- What every raw table has.
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.raw_trades_closed', 'prop_trading_model.raw_trades_open', 'prop_trading_model.raw_metrics_daily',
+        'prop_trading_model.raw_metrics_hourly', 'prop_trading_model.raw_metrics_alltime', 'prop_trading_model.raw_accounts_data',
+        'prop_trading_model.raw_plans_data', 'prop_trading_model.raw_regimes_daily'
+    ]::regclass[],
+    array[
+        ['id', 'Counts up with each row that is written; no key of the feed.'],
+        ['login', 'The account''s login at the trading platform; may change while account_id stays.'],
+        ['ingestion_timestamp', 'When the row was taken in, UTC.'],
+        ['source_api_endpoint', 'Where the row was fetched from, as the source says.'],
+        ['load_batch_id', 'The batch that wrote the row (load_batches); null: another client did.']
+    ]
+);
+
+call prop_trading_model.describe_columns(
+    array['prop_trading_model.raw_trades_closed', 'prop_trading_model.raw_trades_open']::regclass[],
+    array[
+        ['trade_id', 'The trade''s id, unique within its account.'],
+        ['account_id', 'The account that traded.'],
+        ['symbol', 'The instrument as the broker calls it.'],
+        ['std_symbol', 'The instrument''s standard name; a load takes symbol where it is missing.'],
+        ['side', 'buy or sell; loads write it in lower case.'],
+        ['open_time', 'When the position was opened, UTC.'],
+        ['open_price', 'Price at which the position was opened.'],
+        ['stop_loss', 'Price at which the position is closed to limit its loss; null: none.'],
+        ['take_profit', 'Price at which the position is closed to take its profit; null: none.'],
+        ['lots', 'Size in lots.'],
+        ['volume_usd', 'Size in USD.'],
+        ['commission', 'Commission; a cost is negative. Missing counts as 0.'],
+        ['swap', 'Interest for holding overnight; a cost is negative. Missing counts as 0.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.raw_trades_closed']::regclass[], array[
+    ['close_time', 'When the position was closed, UTC.'],
+    ['trade_date', 'The trading day: the date of close_time, by the feed''s zone and day cut-off. It decides the partition.'],
+    ['close_price', 'Price at which the position was closed.'],
+    ['profit', 'Profit of the price''s move, without commission and swap. Above 0 a win, below 0 a loss.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.raw_trades_open']::regclass[], array[
+    ['trade_date', 'The day on which the position was opened.'],
+    ['current_price', 'Price when the snapshot was taken.'],
+    ['unrealized_pnl', 'Profit if the position were closed at current_price, without commission and swap.']
+]);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.raw_metrics_daily', 'prop_trading_model.raw_metrics_hourly', 'prop_trading_model.raw_metrics_alltime'
+    ]::regclass[],
+    array[
+        ['account_id', 'The account that the figures are of.'],
+        ['date', 'The day that the figures are of.'],
+        ['hour', 'The hour of the day that the figures are of, 0 to 23.'],
+        ['net_profit', 'Profit + commission + swap of the period''s closed trades, as the API counts.'],
+        ['gross_profit', 'Sum of the profit of winning trades, 0 or more.'],
+        ['gross_loss', 'Sum of the profit of losing trades, 0 or less.'],
+        ['total_trades', 'Trades closed in the period.'],
+        ['winning_trades', 'Of these, those with a profit above 0.'],
+        ['losing_trades', 'Of these, those with a profit below 0.'],
+        ['win_rate', '100 x winning_trades / total_trades, 0 to 100, as the API rounds.'],
+        ['profit_factor', 'gross_profit / |gross_loss|, as the API rounds.'],
+        ['lots_traded', 'Lots of the period''s closed trades.'],
+        ['volume_traded', 'Volume of the period''s closed trades, USD.'],
+        ['commission', 'Commission of the period''s closed trades; a cost is negative.'],
+        ['swap', 'Swap of the period''s closed trades; a cost is negative.'],
+        ['balance_start', 'Balance when the day began.'],
+        ['balance_end', 'Balance when the day ended.'],
+        ['equity_start', 'Balance and open positions when the day began.'],
+        ['equity_end', 'Balance and open positions when the day ended.'],
+        ['average_win', 'Mean profit of a winning trade.'],
+        ['average_loss', 'Mean profit of a losing trade.'],
+        ['average_rrr', 'Mean ratio of reward to risk.'],
+        ['expectancy', 'Expected profit of a trade.'],
+        ['sharpe_ratio', 'Mean over deviation of returns, as the API counts.'],
+        ['sortino_ratio', 'Mean over downside deviation of returns, as the API counts.'],
+        ['max_drawdown', 'Largest fall of the balance from its peak.'],
+        ['max_drawdown_pct', 'Largest fall of the balance from its peak, percent.']
+    ]
+);
+
+call prop_trading_model.describe_columns(
+    array['prop_trading_model.raw_accounts_data', 'prop_trading_model.raw_plans_data']::regclass[],
+    array[
+        ['plan_id', 'The plan that the account trades under.'],
+        ['starting_balance', 'Balance that the account begins with.'],
+        ['profit_target_pct', 'Profit to be reached, percent of the starting balance.'],
+        ['max_daily_drawdown_pct', 'Largest loss allowed within a day, percent.'],
+        ['max_drawdown_pct', 'Largest loss allowed over the account''s life, percent.'],
+        ['max_leverage', 'Largest leverage allowed.'],
+        ['is_drawdown_relative', 'Whether drawdown counts from the peak instead of from the starting balance.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.raw_accounts_data']::regclass[], array[
+    ['account_id', 'The account that the snapshot is of.'],
+    ['trader_id', 'The person who trades the account.'],
+    ['current_balance', 'Balance when the snapshot was taken.'],
+    ['current_equity', 'Balance and open positions when the snapshot was taken.'],
+    ['breached', 'Whether the account has broken a rule of its plan: 1 or 0.'],
+    ['is_upgraded', 'Whether the account came from an earlier phase: 1 or 0.'],
+    ['phase', 'Phase 1, Phase 2, Funded or Demo.'],
+    ['status', 'Active, Inactive, Breached or Passed.'],
+    ['created_at', 'When the account was made, UTC, as the source says.'],
+    ['updated_at', 'When the account was last changed, UTC, as the source says.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.raw_plans_data']::regclass[], array[
+    ['plan_name', 'The plan''s name.'],
+    ['plan_type', 'The plan''s kind.'],
+    ['profit_target', 'Profit to be reached, money.'],
+    ['max_drawdown', 'Largest loss allowed over the account''s life, money.'],
+    ['max_daily_drawdown', 'Largest loss allowed within a day, money.'],
+    ['min_trading_days', 'Days that have to be traded at least.'],
+    ['max_trading_days', 'Days within which the target has to be reached.'],
+    ['profit_split_pct', 'The trader''s share of the profit, percent.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.raw_regimes_daily']::regclass[], array[
+    ['date', 'The date that the regime is of.'],
+    ['market_news', 'The day''s news.'],
+    ['instruments', 'Figures by instrument.'],
+    ['country_economic_indicators', 'Economic indicators by country.'],
+    ['news_analysis', 'What was made of the news.'],
+    ['summary', 'The regime itself: market_sentiment, volatility_regime, liquidity_state.'],
+    ['vector_daily_regime', 'The regime as a vector for models.'],
+    ['created_at', 'When the document was made, UTC, as the source says.'],
+    ['updated_at', 'When the document was last changed, UTC, as the source says.']
+]);
+
+-- What the tables of the models downstream and of the pipeline hold. The warehouse keeps them as it took them over from the
+-- original; the programs that write them decide their figures.
+-- Invariant: every column has a comment.
+
+call prop_trading_model.describe(array[
+    ['prop_trading_model.stg_accounts_daily_snapshots', 'Accounts by day, staged for features. Written by the models'' own programs.'],
+    ['prop_trading_model.feature_store_account_daily', 'Features by account and day. Written by the models'' own programs.'],
+    ['prop_trading_model.model_training_input', 'Features with the target that they are trained for. Written by the models'' own programs.'],
+    ['prop_trading_model.model_predictions', 'Predicted and actual net profit by login and day. Written by the models'' own programs.'],
+    ['prop_trading_model.model_registry', 'Versions of the models, with what they were trained on and how well they did. Written by the models'' own programs.'],
+    ['prop_trading_model.pipeline_execution_log', 'What each stage of the pipeline did.'],
+    ['prop_trading_model.query_performance_log', 'What pg_stat_statements counted for each statement since the snapshot before.'],
+    ['prop_trading_model.query_snapshots', 'The snapshots of pg_stat_statements, with what tells a reset of the statistics and a loss of statements.'],
+    ['prop_trading_model.query_statistics_seen', 'What pg_stat_statements had counted for each of its entries at the last snapshot, to be taken off at the next.']
+]);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.stg_accounts_daily_snapshots', 'prop_trading_model.feature_store_account_daily',
+        'prop_trading_model.model_training_input', 'prop_trading_model.model_predictions', 'prop_trading_model.model_registry',
+        'prop_trading_model.pipeline_execution_log'
+    ]::regclass[],
+    array[
+        ['id', 'Counts up with each row that is written.'],
+        ['account_id', 'The account that the row is of.'],
+        ['login', 'The account''s login at the trading platform.'],
+        ['date', 'The day that the snapshot is of.'],
+        ['feature_date', 'The day that the features are of: they know nothing of later days.'],
+        ['prediction_date', 'The day that the prediction is for.'],
+        ['created_at', 'When the row was written, UTC.'],
+        ['trader_id', 'The person who trades the account.'],
+        ['plan_id', 'The plan that the account trades under.'],
+        ['phase', 'Phase 1, Phase 2, Funded or Demo.'],
+        ['starting_balance', 'Balance that the account began with.'],
+        ['current_balance', 'Balance on the day.'],
+        ['current_equity', 'Balance and open positions on the day.'],
+        ['profit_target_pct', 'Profit to be reached, percent of the starting balance.'],
+        ['max_daily_drawdown_pct', 'Largest loss allowed within a day, percent.'],
+        ['max_drawdown_pct', 'Largest loss allowed over the account''s life, percent.'],
+        ['max_leverage', 'Largest leverage allowed.'],
+        ['is_drawdown_relative', 'Whether drawdown counts from the peak instead of from the starting balance.'],
+        ['days_since_first_trade', 'Days since the account''s first trade.'],
+        ['active_trading_days_count', 'Days on which the account has traded.'],
+        ['distance_to_profit_target', 'Money that is missing to the profit target.'],
+        ['distance_to_max_drawdown', 'Money that is left until the largest loss allowed.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.stg_accounts_daily_snapshots']::regclass[], array[
+    ['status', 'Active, Inactive, Breached or Passed.']
+]);
+
+call prop_trading_model.describe_columns(
+    array['prop_trading_model.feature_store_account_daily', 'prop_trading_model.model_training_input']::regclass[],
+    array[
+        ['open_pnl', 'Unrealized profit of the open positions.'],
+        ['open_positions_volume', 'Volume of the open positions, USD.'],
+        ['rolling_pnl_sum_1d', 'Sum of daily net profit over the trailing day.'],
+        ['rolling_pnl_avg_1d', 'Mean of daily net profit over the trailing day.'],
+        ['rolling_pnl_std_1d', 'Deviation of daily net profit over the trailing day.'],
+        ['rolling_pnl_sum_3d', 'Sum of daily net profit over the trailing 3 days.'],
+        ['rolling_pnl_avg_3d', 'Mean of daily net profit over the trailing 3 days.'],
+        ['rolling_pnl_std_3d', 'Deviation of daily net profit over the trailing 3 days.'],
+        ['rolling_pnl_min_3d', 'Least daily net profit of the trailing 3 days.'],
+        ['rolling_pnl_max_3d', 'Largest daily net profit of the trailing 3 days.'],
+        ['win_rate_3d', 'Share of winning trades in the trailing 3 days, percent.'],
+        ['rolling_pnl_sum_5d', 'Sum of daily net profit over the trailing 5 days.'],
+        ['rolling_pnl_avg_5d', 'Mean of daily net profit over the trailing 5 days.'],
+        ['rolling_pnl_std_5d', 'Deviation of daily net profit over the trailing 5 days.'],
+        ['rolling_pnl_min_5d', 'Least daily net profit of the trailing 5 days.'],
+        ['rolling_pnl_max_5d', 'Largest daily net profit of the trailing 5 days.'],
+        ['win_rate_5d', 'Share of winning trades in the trailing 5 days, percent.'],
+        ['profit_factor_5d', 'Gross profit over gross loss of the trailing 5 days.'],
+        ['sharpe_ratio_5d', 'Mean over deviation of daily net profit of the trailing 5 days.'],
+        ['rolling_pnl_sum_10d', 'Sum of daily net profit over the trailing 10 days.'],
+        ['rolling_pnl_avg_10d', 'Mean of daily net profit over the trailing 10 days.'],
+        ['rolling_pnl_std_10d', 'Deviation of daily net profit over the trailing 10 days.'],
+        ['rolling_pnl_min_10d', 'Least daily net profit of the trailing 10 days.'],
+        ['rolling_pnl_max_10d', 'Largest daily net profit of the trailing 10 days.'],
+        ['win_rate_10d', 'Share of winning trades in the trailing 10 days, percent.'],
+        ['profit_factor_10d', 'Gross profit over gross loss of the trailing 10 days.'],
+        ['sharpe_ratio_10d', 'Mean over deviation of daily net profit of the trailing 10 days.'],
+        ['rolling_pnl_sum_20d', 'Sum of daily net profit over the trailing 20 days.'],
+        ['rolling_pnl_avg_20d', 'Mean of daily net profit over the trailing 20 days.'],
+        ['rolling_pnl_std_20d', 'Deviation of daily net profit over the trailing 20 days.'],
+        ['win_rate_20d', 'Share of winning trades in the trailing 20 days, percent.'],
+        ['profit_factor_20d', 'Gross profit over gross loss of the trailing 20 days.'],
+        ['sharpe_ratio_20d', 'Mean over deviation of daily net profit of the trailing 20 days.'],
+        ['trades_count_5d', 'Trades of the trailing 5 days.'],
+        ['avg_trade_duration_5d', 'Mean duration of a trade of the trailing 5 days, hours.'],
+        ['avg_lots_per_trade_5d', 'Mean lots of a trade of the trailing 5 days.'],
+        ['avg_volume_per_trade_5d', 'Mean volume of a trade of the trailing 5 days, USD.'],
+        ['stop_loss_usage_rate_5d', 'Share of the trailing 5 days'' trades with a stop loss, percent.'],
+        ['take_profit_usage_rate_5d', 'Share of the trailing 5 days'' trades with a take profit, percent.'],
+        ['buy_sell_ratio_5d', 'Buys over sells of the trailing 5 days.'],
+        ['top_symbol_concentration_5d', 'Share of the most traded symbol in the trailing 5 days'' trades, percent.'],
+        ['market_sentiment_score', 'The market''s sentiment as a number.'],
+        ['market_volatility_regime', 'The market''s volatility regime by name.'],
+        ['market_liquidity_state', 'The market''s liquidity by name.'],
+        ['vix_level', 'VIX, volatility index of the S&P 500.'],
+        ['dxy_level', 'DXY, index of the US dollar.'],
+        ['sp500_daily_return', 'Return of the S&P 500 on the day.'],
+        ['btc_volatility_90d', 'Volatility of bitcoin over 90 days.'],
+        ['fed_funds_rate', 'Federal funds rate.'],
+        ['day_of_week', 'Day of the week as a number.'],
+        ['week_of_month', 'Week of the month as a number.'],
+        ['month', 'Month of the year, 1 to 12.'],
+        ['quarter', 'Quarter of the year, 1 to 4.'],
+        ['day_of_year', 'Day of the year, 1 to 366.'],
+        ['is_month_start', 'Whether the day is the first of its month.'],
+        ['is_month_end', 'Whether the day is the last of its month.'],
+        ['is_quarter_start', 'Whether the day is the first of its quarter.'],
+        ['is_quarter_end', 'Whether the day is the last of its quarter.'],
+        ['target_net_profit', 'The net profit of prediction_date: what is learned.']
+    ]
+);
+
+call prop_trading_model.describe_columns(
+    array['prop_trading_model.model_predictions', 'prop_trading_model.model_registry']::regclass[],
+    array[
+        ['predicted_net_profit', 'Net profit that the model expects.'],
+        ['prediction_confidence', 'How sure the model is.'],
+        ['model_version', 'The model''s version (model_registry).'],
+        ['shap_values', 'What each feature adds to the prediction.'],
+        ['top_positive_features', 'The features that raise the prediction most.'],
+        ['top_negative_features', 'The features that lower the prediction most.'],
+        ['actual_net_profit', 'Net profit as it came, once it is known.'],
+        ['prediction_error', 'Difference of the predicted and the actual net profit.'],
+        ['model_type', 'Kind of the model.'],
+        ['training_start_date', 'First day of the training data.'],
+        ['training_end_date', 'Last day of the training data.'],
+        ['validation_start_date', 'First day of the validation data.'],
+        ['validation_end_date', 'Last day of the validation data.'],
+        ['test_start_date', 'First day of the test data.'],
+        ['test_end_date', 'Last day of the test data.'],
+        ['train_mae', 'Mean absolute error on the training data.'],
+        ['train_rmse', 'Root of the mean squared error on the training data.'],
+        ['train_r2', 'Coefficient of determination on the training data.'],
+        ['val_mae', 'Mean absolute error on the validation data.'],
+        ['val_rmse', 'Root of the mean squared error on the validation data.'],
+        ['val_r2', 'Coefficient of determination on the validation data.'],
+        ['test_mae', 'Mean absolute error on the test data.'],
+        ['test_rmse', 'Root of the mean squared error on the test data.'],
+        ['test_r2', 'Coefficient of determination on the test data.'],
+        ['hyperparameters', 'The model''s hyperparameters.'],
+        ['feature_list', 'The features that the model takes, in order.'],
+        ['feature_importance', 'How much each feature matters to the model.'],
+        ['model_file_path', 'Where the model is stored.'],
+        ['scaler_file_path', 'Where the scaler of the features is stored.'],
+        ['is_active', 'Whether this version predicts now.'],
+        ['updated_at', 'When the row was last changed, UTC.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.pipeline_execution_log']::regclass[], array[
+    ['pipeline_stage', 'What ran.'],
+    ['execution_date', 'The day that it ran for.'],
+    ['start_time', 'When it began, UTC.'],
+    ['end_time', 'When it ended, UTC; null while it runs.'],
+    ['status', 'How it ended.'],
+    ['records_processed', 'Rows that it worked on.'],
+    ['error_message', 'Why it failed, if it did.'],
+    ['execution_details', 'What else it has to say.']
+]);
+
+-- Columns of query_performance_log whose comments stand beside their table are not repeated here.
+call prop_trading_model.describe_columns(array['prop_trading_model.query_performance_log']::regclass[], array[
+    ['id', 'Counts up with each row that is written.'],
+    ['calls', 'Calls since the snapshot before.'],
+    ['mean_ms', 'Mean time of these calls, milliseconds.'],
+    ['min_ms', 'Shortest time of a call, milliseconds.'],
+    ['max_ms', 'Longest time of a call, milliseconds.']
+]);
+
+call prop_trading_model.describe_columns(
+    array['prop_trading_model.query_performance_log', 'prop_trading_model.query_statistics_seen']::regclass[],
+    array[
+        ['rows', 'Rows that these calls returned or wrote.'],
+        ['blocks_read', 'Blocks (8 KiB) read from outside of PostgreSQL''s memory.'],
+        ['blocks_hit', 'Blocks (8 KiB) found in PostgreSQL''s memory.'],
+        ['blocks_dirtied', 'Blocks (8 KiB) changed for the first time since they were last written.'],
+        ['blocks_written', 'Blocks (8 KiB) that the statement had to write itself.'],
+        ['wal_bytes', 'Write-ahead log that these calls made, bytes.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.query_statistics_seen']::regclass[], array[
+    ['userid', 'The login that ran the statement.'],
+    ['queryid', 'The statement, as pg_stat_statements numbers it.'],
+    ['toplevel', 'Whether a client sent it, not a function.'],
+    ['calls', 'Calls so far.'],
+    ['total_ms', 'Time of all calls so far, milliseconds.'],
+    ['min_ms', 'Shortest time of a call so far, milliseconds.'],
+    ['max_ms', 'Longest time of a call so far, milliseconds.'],
+    ['stddev_ms', 'Deviation of the time over all calls so far, milliseconds.'],
+    ['temp_blocks', 'Blocks (8 KiB) of temporary files, read and written.'],
+    ['entry_since', 'Since when the entry counts; null before PostgreSQL 17.'],
+    ['extremes_since', 'Since when its min and max count; null before PostgreSQL 17.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.query_snapshots']::regclass[], array[
+    ['captured_at', 'When the snapshot was taken, UTC.'],
+    ['stats_reset', 'When all statistics had last been reset.'],
+    ['evictions', 'Entries that had had to make room for others since.'],
+    ['statements', 'Statements that ran since the snapshot before.'],
+    ['logged', 'Of these, those written to query_performance_log.'],
+    ['calls', 'Calls of all of them.'],
+    ['note', 'What is missing or was lost; null when nothing was.']
+]);
+
+-- What the ledger of loads, the change log, the archive's list and the settings of partitions hold; columns whose comments
+-- stand beside their table are not repeated here.
+-- Invariant: every column has a comment.
+
+call prop_trading_model.describe(array[
+    ['prop_trading_model.load_batches', 'The ledger of loads: one row a file that was offered.'],
+    ['prop_trading_model.load_rejects', 'The quarantine: one row a row of a file that was not loaded.'],
+    ['prop_trading_model.load_corrections', 'One row for each version of a row that a batch took away, as it was.'],
+    ['prop_trading_model.changed_account_days', 'The change log: one row for each account-day of each statement that wrote it and that no refresh has taken.'],
+    ['prop_trading_model.changed_months', 'Months that the next refresh recomputes whole.'],
+    ['prop_trading_model.changed_inputs', 'Changes of accounts, plans and regimes that no refresh has counted.'],
+    ['prop_trading_model.input_generations', 'How often each input of the views has moved.'],
+    ['prop_trading_model.view_inputs', 'Which inputs each view is made from, and the generation of each that it was last made from.'],
+    ['prop_trading_model.known_leaves', 'The partitions of raw_trades_closed as the last refresh saw them.'],
+    ['prop_trading_model.partition_state', 'Where the rows of a partition are, by its table and first day; one that is not listed is hot.'],
+    ['prop_trading_model.month_state', 'partition_state of the months of trades.'],
+    ['prop_trading_model.refresh_log', 'What each refresh did.'],
+    ['prop_trading_model.recent_window', 'The day that the trailing windows of rollup_account_recent end with; one row.'],
+    ['prop_trading_model.cold_files', 'The Parquet files of months of trades and years of metrics that are in the archive.'],
+    ['prop_trading_model.cold_logins', 'The login of each account''s newest trade of a cold month: an account that has not traded since shows it.'],
+    ['prop_trading_model.leaf_settings', 'Storage settings that new partitions are made with.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.load_batches']::regclass[], array[
+    ['batch_id', 'The batch''s number; rows that it wrote carry it as load_batch_id.'],
+    ['file', 'The file''s path or URL, without credentials.'],
+    ['sha256', 'Hash of the file''s content: a content is loaded once in a feed.'],
+    ['feed', 'What the file was loaded as.'],
+    ['bytes', 'Size of the file, bytes.'],
+    ['rows_read', 'Rows of the file = inserted + updated + duplicate + rejected.'],
+    ['rows_inserted', 'Rows that were new.'],
+    ['rows_updated', 'Rows that corrected one that was there.'],
+    ['rows_duplicate', 'Rows that were there already, as they are.'],
+    ['rows_rejected', 'Rows in the quarantine.'],
+    ['months', 'First days of the months (of metrics: years) that the batch touched.'],
+    ['seconds', 'How long the load took, seconds.'],
+    ['status', 'loaded, refused or undone.'],
+    ['loaded_by', 'The login that loaded.'],
+    ['started_at', 'When the load began.'],
+    ['finished_at', 'When the load ended.'],
+    ['message', 'Why the file was refused, or what else there is to say.'],
+    ['undone_at', 'When the batch was taken back.'],
+    ['undone_by', 'The login that took it back.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.load_rejects']::regclass[], array[
+    ['batch_id', 'The batch of the file.'],
+    ['line', 'The line of the file, or the row of a Parquet file, where the row begins; from 1.'],
+    ['reason', 'What is at fault.'],
+    ['raw_text', 'The row as it stands in the file.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.load_corrections']::regclass[], array[
+    ['batch_id', 'The batch that took the version away.'],
+    ['key', 'The key of the row.'],
+    ['correction_id', 'Counts up, in the order in which versions went.'],
+    ['kind', 'corrected: replaced in place; moved: its trade has another date now; removed: the file covers its account-day, or positions, and lacks it; superseded: a later row of the same file counts.'],
+    ['before', 'The version, with its id and load_batch_id.']
+]);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.changed_account_days', 'prop_trading_model.changed_months', 'prop_trading_model.changed_inputs',
+        'prop_trading_model.input_generations', 'prop_trading_model.view_inputs'
+    ]::regclass[],
+    array[
+        ['account_id', 'The account whose trades changed.'],
+        ['trade_date', 'The day on which they changed.'],
+        ['month', 'First day of the month.'],
+        ['reason', 'Why: TRUNCATE, a partition that came, went or was rewritten.'],
+        ['input', 'trades, accounts, plans, regimes or as_of, the day that trailing windows end with.'],
+        ['generation', 'How often the input has moved.'],
+        ['changed_at', 'When the statement ran.'],
+        ['view_name', 'The materialized view.'],
+        ['made_from', 'The input''s generation that the view was made from; null: it has not been made yet.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.known_leaves']::regclass[], array[
+    ['leaf', 'The partition.'],
+    ['leaf_name', 'Its name.'],
+    ['relfilenode', 'Its file: another one after a rewrite.'],
+    ['bounds', 'Its bounds, as PostgreSQL writes them.'],
+    ['detach_pending', 'Whether a DETACH CONCURRENTLY of it has begun and not ended.']
+]);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.partition_state', 'prop_trading_model.month_state', 'prop_trading_model.cold_files'
+    ]::regclass[],
+    array[
+        ['parent_table', 'The partitioned table.'],
+        ['lower', 'First day of the month or year.'],
+        ['month', 'First day of the month.'],
+        ['state', 'hot: in the table; archiving, restoring: on the way; cold: in a file.'],
+        ['location', 'Where the file is.'],
+        ['changed_at', 'When the state was entered.'],
+        ['rows', 'Rows of the file.'],
+        ['bytes', 'Size of the file, bytes.'],
+        ['columns', 'Columns of the file, in order.'],
+        ['archived_at', 'When the file had been verified.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.refresh_log']::regclass[], array[
+    ['refresh_id', 'Counts up with each step.'],
+    ['kind', 'keys: changed account-days; month: a month recomputed whole; totals: what spans months; views.'],
+    ['month', 'The month that was recomputed.'],
+    ['keys_taken', 'Rows of the change log that were taken.'],
+    ['months', 'First days of the months that were touched.'],
+    ['rows_written', 'Rows of rollups that were written or removed.'],
+    ['views', 'Views that were refreshed.'],
+    ['run_key', 'The backfill or run that it was done for: a retry leaves out what is done.'],
+    ['refreshed_by', 'The login that refreshed.'],
+    ['started_at', 'When the step began.'],
+    ['finished_at', 'When the step ended.'],
+    ['seconds', 'finished_at - started_at, seconds.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.recent_window']::regclass[], array[
+    ['only_row', 'Always true: there is one row.'],
+    ['last_day', 'The day; null: there is no trade.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.cold_logins']::regclass[], array[
+    ['account_id', 'The account.'],
+    ['trade_date', 'The day of its newest trade of the month.'],
+    ['login', 'The login of that trade.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.leaf_settings']::regclass[], array[
+    ['parent_table', 'The partitioned table.'],
+    ['settings', 'Storage settings, each as name=value.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.cold_files']::regclass[], array[
+    ['partition_bytes', 'Heap and indexes of the partition that the file stands for, bytes.'],
+    ['sums', 'The sum of each numeric column, as PostgreSQL had it.'],
+    ['content_sha256', 'Hash of the rows in the order of the file, as COPY writes them in CSV: what a restore has to give back.'],
+    ['file_sha256', 'Hash of the bytes of the file.']
+]);
+
+-- What the rollups hold. Every measure is exact, none is rounded. net = profit + commission + swap, missing ones 0.
+-- Invariant: every column has a comment.
+
+call prop_trading_model.describe(array[
+    ['prop_trading_model.rollup_account_symbol_day', 'Trades by account, day and symbol, partitioned by month; all other rollups are made from it.'],
+    ['prop_trading_model.rollup_account_month', 'Trades by account and month, with the drawdown of the month in a form that merges.'],
+    ['prop_trading_model.rollup_account', 'Each account''s whole life, merged from its months.'],
+    ['prop_trading_model.rollup_account_symbol', 'Which account trades which symbol, and until when.'],
+    ['prop_trading_model.rollup_account_recent', 'Accounts with trades in the trailing 30 days that end with the day in recent_window.'],
+    ['prop_trading_model.rollup_latest_account', 'What the views show of the newest snapshot of each account.'],
+    ['prop_trading_model.rollup_account_day_net', 'The net of each account-day, in the order of each day''s nets: where quantiles are found.'],
+    ['prop_trading_model.rollup_market_day', 'The whole market by day, with the quantiles of account-day net.'],
+    ['prop_trading_model.rollup_symbol_day', 'Trades by day and symbol.']
+]);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.rollup_account_symbol_day', 'prop_trading_model.rollup_account_month',
+        'prop_trading_model.rollup_account', 'prop_trading_model.rollup_account_symbol',
+        'prop_trading_model.rollup_account_recent', 'prop_trading_model.rollup_latest_account',
+        'prop_trading_model.rollup_account_day_net', 'prop_trading_model.rollup_market_day',
+        'prop_trading_model.rollup_symbol_day'
+    ]::regclass[],
+    array[
+        ['account_id', 'The account.'],
+        ['trade_date', 'The trading day.'],
+        ['month', 'First day of the month.'],
+        ['symbol_key', 'std_symbol, else symbol, else an empty text.'],
+        ['trades', 'Trades.'],
+        ['wins', 'Trades with a profit above 0.'],
+        ['losses', 'Trades with a profit below 0.'],
+        ['gross_profit', 'Sum of the profit of wins; 0 when there is none.'],
+        ['gross_loss', 'Sum of the profit of losses; 0 when there is none.'],
+        ['net', 'Sum of profit + commission + swap.'],
+        ['profits', 'Trades that have a profit, be it 0.'],
+        ['profit_squares', 'Sum of the squares of profit.'],
+        ['profit_max', 'Largest profit of a trade.'],
+        ['profit_min', 'Least profit of a trade.'],
+        ['lots', 'Sum of lots.'],
+        ['lots_counted', 'Trades that have lots.'],
+        ['lots_squares', 'Sum of the squares of lots.'],
+        ['volume', 'Sum of volume, USD.'],
+        ['volumes', 'Trades that have a volume.'],
+        ['duration_us', 'Sum of close_time - open_time, microseconds.'],
+        ['durations', 'Trades that have both times.'],
+        ['buys', 'Trades with side buy.'],
+        ['stop_losses', 'Trades that have a stop loss.'],
+        ['take_profits', 'Trades that have a take profit.'],
+        ['login', 'The account''s login: of rollup_account its newest trade''s, of rollup_latest_account its newest snapshot''s.'],
+        ['active_days', 'Days with trades.'],
+        ['highest', 'Highest cumulative net of the month at the end of one of its days.'],
+        ['lowest', 'Lowest cumulative net of the month at the end of one of its days.'],
+        ['largest_fall', 'Largest fall of the cumulative net of the month from the end of one day to that of a later one.'],
+        ['max_drawdown', 'Largest fall of the cumulative daily net from its running peak, which starts at 0.'],
+        ['peak', 'Highest point of the cumulative daily net, which starts at 0.'],
+        ['first_trade_date', 'Day of the first trade.'],
+        ['last_trade_date', 'Day of the last trade.'],
+        ['days', 'Days with trades in the trailing 30 days.'],
+        ['trades_7d', 'Trades of the trailing 7 days.'],
+        ['wins_7d', 'Trades of the trailing 7 days with a profit above 0.'],
+        ['net_7d', 'Sum of profit + commission + swap of the trailing 7 days.'],
+        ['symbols', 'Symbols traded, the empty one left out.'],
+        ['favorite_symbol', 'The symbol with most trades, ties by name, the empty one left out.'],
+        ['favorite_trades', 'Trades of that symbol.'],
+        ['trader_id', 'The person who trades the account.'],
+        ['plan_id', 'The plan that the account trades under.'],
+        ['phase', 'Phase 1, Phase 2, Funded or Demo.'],
+        ['status', 'Active, Inactive, Breached or Passed.'],
+        ['starting_balance', 'Balance that the account began with.'],
+        ['current_balance', 'Balance of the newest snapshot.'],
+        ['current_equity', 'Balance and open positions of the newest snapshot.'],
+        ['profit_target_pct', 'Profit to be reached, percent of the starting balance.'],
+        ['max_drawdown_pct', 'Largest loss allowed over the account''s life, percent.'],
+        ['accounts', 'Accounts with trades on the day.'],
+        ['profitable_accounts', 'Accounts whose net of the day is above 0.'],
+        ['losing_accounts', 'Accounts whose net of the day is below 0.'],
+        ['net_squares', 'Sum of the squares of the net of each account-day.'],
+        ['net_max', 'Largest net of an account-day.'],
+        ['net_min', 'Least net of an account-day.'],
+        ['net_q1', 'First quartile of the nets of account-days, by linear interpolation.'],
+        ['net_median', 'Median of the nets of account-days, by linear interpolation.'],
+        ['net_q3', 'Third quartile of the nets of account-days, by linear interpolation.']
+    ]
+);
+
+-- What the views over the raw tables and over the partitions show.
+-- Invariant: every column has a comment.
+
+call prop_trading_model.describe(array[
+    ['prop_trading_model.latest_accounts', 'The newest snapshot of each account.'],
+    ['prop_trading_model.latest_plans', 'The newest snapshot of each plan.'],
+    ['prop_trading_model.latest_metrics_daily', 'The newest metrics of each account-day.'],
+    ['prop_trading_model.latest_regimes_daily', 'The newest regime of each date.'],
+    ['prop_trading_model.partition_findings', 'What is wrong with the partitions, or soon will be; nothing when all is well.'],
+    ['prop_trading_model.partition_index_usage', 'Each index of the partitioned tables, by partition: what it takes and how often it is used.']
+]);
+
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.raw_accounts_data', array['prop_trading_model.latest_accounts']::regclass[]
+);
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.raw_plans_data', array['prop_trading_model.latest_plans']::regclass[]
+);
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.raw_metrics_daily', array['prop_trading_model.latest_metrics_daily']::regclass[]
+);
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.raw_regimes_daily', array['prop_trading_model.latest_regimes_daily']::regclass[]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.partition_findings']::regclass[], array[
+    ['finding', 'What is wrong, by name.'],
+    ['severity', 'error or warning.'],
+    ['parent_table', 'The partitioned table.'],
+    ['object', 'The partition, index or trigger that it is about.'],
+    ['detail', 'What is wrong, in a sentence.'],
+    ['remedy', 'A statement that can be run as it stands, outside a transaction block; with by_hand what to decide.'],
+    ['by_hand', 'Whether a person has to decide.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.partition_index_usage']::regclass[], array[
+    ['parent_table', 'The partitioned table.'],
+    ['index_name', 'The index, as it is declared on the table.'],
+    ['partition_name', 'The partition.'],
+    ['part_name', 'The part of the index on that partition; null where it is missing.'],
+    ['valid', 'Whether the part can be used.'],
+    ['unique_index', 'Whether the index is unique.'],
+    ['of_constraint', 'Whether a key stands on the index.'],
+    ['bytes', 'Size of the part, bytes.'],
+    ['scans', 'Scans of the part since the statistics were reset.'],
+    ['entries_read', 'Entries that these scans read.'],
+    ['definition', 'The statement that makes the index.']
+]);
+
+-- What the functions of partitions, loads and the archive do, in a sentence each; why they do it so, their own files say.
+-- Invariant: every function has a comment.
+
+comment on function prop_trading_model.utc_today is 'Today, UTC.';
+comment on function prop_trading_model.as_of_date is
+    'The latest day with trades that is not after today, which trailing windows end with; null without any.';
+
+comment on function prop_trading_model.log_changed_account_days is
+    'Trigger of every table of trades: writes the account-days that a statement touched into changed_account_days.';
+comment on function prop_trading_model.log_truncated_months is
+    'Trigger of every table of trades: TRUNCATE marks the months of the table that it emptied whole.';
+comment on function prop_trading_model.log_changed_input is
+    'Trigger of accounts, plans and regimes: notes that the input has moved.';
+comment on function prop_trading_model.leaf_bounds is
+    'The days that a table of trades can hold, [lower, upper); infinite where the bound is open, and for a table that is no leaf.';
+comment on function prop_trading_model.mark_months is 'Marks every month of [lower, upper) to be recomputed whole.';
+comment on function prop_trading_model.change_trigger_statements is
+    'The statements that give a table the triggers of the change log that it lacks.';
+comment on function prop_trading_model.create_change_triggers is
+    'Gives a table of trades the triggers of the change log; those that are there and enabled stay untouched.';
+comment on function prop_trading_model.create_input_trigger is
+    'Gives a table of accounts, plans or regimes the trigger that notes its changes.';
+
+comment on function prop_trading_model.partitioned_tables is
+    'The partitioned tables of the warehouse, how long a leaf''s time is, and how its name ends.';
+comment on function prop_trading_model.plan_privileges is
+    'The statements that give a leaf the privileges that its parent grants.';
+comment on function prop_trading_model.plan_triggers is 'The statements that give a leaf the statement triggers that it lacks.';
+comment on function prop_trading_model.plan_column_settings is
+    'The statements that give a leaf its parent''s settings of columns.';
+comment on function prop_trading_model.leaf_storage is 'How a new leaf is stored, as the end of its CREATE TABLE.';
+comment on function prop_trading_model.plan_leaf is
+    'The statements that make the leaf of [lower, upper), each with the locks that it takes.';
+comment on function prop_trading_model.plan_leaves is
+    'The statements that the leaves of these months or years would take; nothing for a leaf that is there.';
+
+comment on function prop_trading_model.has_leaf is 'Whether a leaf covers [lower, upper).';
+comment on function prop_trading_model.leaf_name is 'What the leaf that begins on `lower` is called.';
+comment on function prop_trading_model.refuse_taken_name is
+    'Raises when a table that is no leaf of the month has taken the name of its leaf.';
+comment on function prop_trading_model.create_leaf is
+    'Makes one leaf unless a leaf covers [lower, upper) already. True when it made one.';
+comment on function prop_trading_model.build_leaf is
+    'Builds a leaf beside its table and attaches it, giving up a lock after 500 ms and trying again for about 20 seconds.';
+comment on function prop_trading_model.dress_leaf is
+    'Gives a leaf that is there what it lacks of its parent''s privileges and triggers.';
+comment on function prop_trading_model.create_month is
+    'Makes the leaf of a month, of its trades and of its rollup, where missing. True when the trades'' leaf is new.';
+comment on function prop_trading_model.ensure_trade_months is
+    'Makes the partitions of these months where missing. Returns the months that it made.';
+comment on function prop_trading_model.archived_starts is
+    'First days of the months (years) of a table whose rows are in the archive, or on the way.';
+comment on function prop_trading_model.starts_to_keep is
+    'When the leaves of a table have to begin: the running month (or year), those ahead, and those that nobody made before.';
+comment on function prop_trading_model.refuse_months_ahead is 'Raises unless months_ahead is from 0 to 120.';
+comment on function prop_trading_model.plan_trade_months is
+    'What ensure_trade_months() would do for these months, one row a statement.';
+comment on function prop_trading_model.create_monthly_partitions is
+    'Makes the monthly partitions that are missing, from the newest month that had begun to months_ahead after the running one; one row a partition. With dry_run: the statements and their locks, and nothing is made.';
+comment on function prop_trading_model.ensure_metrics_years is
+    'Makes the partitions of raw_metrics_daily of these years where missing. Returns the years that it made.';
+comment on function prop_trading_model.plan_metrics_years is
+    'What ensure_metrics_years() would do for these years, one row a statement.';
+comment on function prop_trading_model.create_yearly_partitions is
+    'Makes the yearly partitions of raw_metrics_daily that are missing, up to the year that months_ahead reaches into; one row a partition. With dry_run: the statements and their locks, and nothing is made.';
+
+comment on function prop_trading_model.trade_leaves is 'The leaves of raw_trades_closed as the catalogue has them now.';
+comment on function prop_trading_model.changed_leaves is
+    'The leaves that differ from what the last refresh saw, as they were or as they are.';
+comment on function prop_trading_model.compare_leaves is
+    'Marks the months of leaves that came, went or were rewritten since the last refresh, and gives new ones their triggers and privileges. Returns how many leaves differed.';
+comment on function prop_trading_model.try_dress_leaf is
+    'Dresses a leaf unless it is locked for longer than 200 ms or belongs to another role. True when it has all now.';
+
+comment on function prop_trading_model.make_bare_table is
+    'Makes the bare table of the month (year) of a day; returns its name.';
+comment on function prop_trading_model.index_bare_table is
+    'Gives a bare table the keys of its table to be, under names of its own, before any lock is taken.';
+comment on function prop_trading_model.key_of_leaf is 'What a key of the table is called on a leaf.';
+comment on function prop_trading_model.attach_bare_table is
+    'Indexes a bare table, gives it the name of the leaf and attaches it; false when somebody else has made the leaf in the meantime.';
+comment on function prop_trading_model.make_bare_month is
+    'Makes the bare table of a month that has no leaf, for one batch. Returns its name, null when there is a leaf.';
+comment on function prop_trading_model.attach_bare_month is
+    'Makes the leaf of a month of a batch''s bare table, which is marked to be refreshed whole; false when somebody else has made the leaf in the meantime.';
+
+comment on function prop_trading_model.part_of is
+    'The month (or year) of a day: its first day and that of the next, its leaf''s name, what it is called, and what it holds.';
+comment on function prop_trading_model.require_hot(regclass, date) is 'Raises DPM01, with the name of the leaf as the table, unless the month (year) is hot.';
+comment on function prop_trading_model.require_hot(date) is 'Raises DPM01, with the name of the leaf as the table, unless the month of trades is hot.';
+comment on function prop_trading_model.refuse_archived_write is
+    'Refuses what is written to a leaf while its month (year) is archived.';
+comment on function prop_trading_model.attachment_of is
+    'Whether the table of a month (year) is attached: yes, pending or no; null when there is no such table.';
+comment on function prop_trading_model.pending_of_month is
+    'The account-days and marks of a month of trades that no refresh has taken yet.';
+comment on function prop_trading_model.archive_agrees is
+    'Whether trades and net of a month''s rollups are those of its file. True of metrics, which are in no rollup.';
+comment on function prop_trading_model.forget_file is
+    'Notes that the file of a month (year) that is hot again has been deleted.';
+
+comment on function prop_trading_model.refuse_refresh is
+    'Raises while a refresh is under way, which could still read the month of trades.';
+comment on function prop_trading_model.refuse_pending is
+    'Raises while changes of a month of trades wait for a refresh: its rollups would be all that is left of it.';
+comment on function prop_trading_model.lock_out_writers is
+    'Locks a leaf against writers until the transaction ends; gives up after 20 attempts of 500 ms.';
+comment on function prop_trading_model.begin_archive is
+    'The first step of an archive: from here on the rows stay as they are. Returns the name of their table.';
+comment on function prop_trading_model.note_archived is
+    'A step of an archive: the file has been read back and equals the table, and may take its place.';
+comment on function prop_trading_model.forget_logins is 'Forgets the logins that stand for a month''s trades while it is cold.';
+comment on function prop_trading_model.finish_archive is
+    'The last step of an archive, when the table is detached: it is dropped, and the month (year) is cold.';
+comment on function prop_trading_model.abandon_archive is
+    'Takes an archive back that has not made the month (year) cold: its table is attached as it was.';
+
+comment on function prop_trading_model.begin_restore is
+    'The first step of a restore: the month (year) is restoring, and its file still counts.';
+comment on function prop_trading_model.make_restored is
+    'Makes the bare table that a file''s rows are copied into, in the transaction that attaches it.';
+comment on function prop_trading_model.attach_restored is
+    'Indexes and attaches the table of a restore: the month (year) is hot.';
+
+comment on function prop_trading_model.hold_trade_leaf is
+    'The name of the leaf that is exactly this month''s, held so that nobody detaches it before the transaction ends; null when there is none.';
+comment on function prop_trading_model.summarize_trade_months is
+    'Summarizes the BRIN indexes of the leaves of these months. Returns how many page ranges it summarized.';
+
+comment on function prop_trading_model.partition_leaves is
+    'Every leaf of every partitioned table, those that are being detached too.';
+comment on function prop_trading_model.check_months is 'Months (years) that are missing.';
+comment on function prop_trading_model.check_bounds is
+    'Partitions that claim the same time, and bounds that get in the way of a month.';
+comment on function prop_trading_model.check_triggers is
+    'Triggers of the change log that are missing, disabled or call something else.';
+comment on function prop_trading_model.check_indexes is 'Indexes that cannot be used or are not everywhere.';
+comment on function prop_trading_model.check_ownership is
+    'Partitions that are not as their parent (owner, privileges, persistence, constraints), and those that need a freeze.';
+comment on function prop_trading_model.check_partitions is
+    'What is wrong with the partitions, or soon will be; nothing when all is well.';
+comment on function prop_trading_model.repair_triggers is
+    'Gives a table of trades the triggers of the change log that it lacks, and marks its months to be recomputed.';
+
+comment on function prop_trading_model.partition_index_name is
+    'What the part of an index on one partition is called, so that a build that was killed is found again.';
+comment on function prop_trading_model.partition_index is
+    'The index of a partitioned table, by name; raises when there is none.';
+comment on function prop_trading_model.declare_partition_index is
+    'Declares an index of a partitioned table; partition_index_steps() says what remains to be built. With dry_run the statement is only returned.';
+comment on function prop_trading_model.drop_partition_index is
+    'Drops an index of a partitioned table with all its parts, under a lock that is given up where it is not to be had at once. With dry_run the statement is only returned.';
+comment on function prop_trading_model.execute_patiently is
+    'Runs a statement under the lock_timeout of its caller, again and again, for about a minute.';
+comment on function prop_trading_model.partition_index_steps is
+    'The statements that remain until every partition has its part of an index; none when it is complete.';
+comment on function prop_trading_model.partition_index_rebuild_steps is
+    'The statements that build every part of an index anew.';
+comment on function prop_trading_model.check_partition_indexes is
+    'Indexes of partitioned tables that do no good: missing somewhere, invalid, never used, or covered by another.';
+
+comment on function prop_trading_model.statistics_to_collect is
+    'The ANALYZE statements of what was written since its last one.';
+comment on function prop_trading_model.analyze_partitions is
+    'Rows, sizes, dead rows, last vacuum and analyze, scans and pending keys of each partition, those in the archive too. collect: ANALYZE first what was written since its last one. exact: count rows.';
+
+comment on procedure prop_trading_model.describe is 'Comments on relations, each given with its text.';
+comment on procedure prop_trading_model.describe_columns is
+    'Comments on columns, each given with its text: of a name, in whichever of the relations has it.';
+comment on procedure prop_trading_model.describe_columns_like is
+    'Gives the columns of the relations the comments that those of the same name have in another.';
 
 -- Who may do what. Invariant: the loader writes raw rows and cannot change a table; the refresher only calls the refresh;
 -- the reader only reads; PUBLIC may call what people call by hand and nothing else.

@@ -3133,6 +3133,415 @@ select prop_trading_model.create_live_view('prop_trading_model.mv_account_perfor
 select prop_trading_model.create_live_view('prop_trading_model.mv_account_trading_patterns');
 select prop_trading_model.create_live_view('prop_trading_model.mv_market_regime_performance');
 
+-- What the tables hold that a running refresh works on; most of their columns are those of the rollups.
+-- Invariant: every column has a comment.
+
+call prop_trading_model.describe(array[
+    ['prop_trading_model.refresh_keys', 'The account-days that the running refresh recomputes.'],
+    ['prop_trading_model.refresh_accounts', 'Their accounts.'],
+    ['prop_trading_model.refresh_before', 'Their rows of rollup_account_symbol_day as they were.'],
+    ['prop_trading_model.refresh_rows', 'Their rows of rollup_account_symbol_day as they are now.'],
+    ['prop_trading_model.refresh_gone', 'The keys of their rows that are no more.'],
+    ['prop_trading_model.refresh_symbol_days', 'Their sums by day and symbol, before and after.'],
+    ['prop_trading_model.refresh_account_days', 'Their sums by account and day, before and after.'],
+    ['prop_trading_model.refresh_appended', 'The account-months that are appended to: of the new days alone.']
+]);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.refresh_accounts', 'prop_trading_model.refresh_rows', 'prop_trading_model.refresh_symbol_days',
+        'prop_trading_model.refresh_account_days'
+    ]::regclass[],
+    array[
+        ['appended', 'Whether all its account-days lie after its last day so far, in one month, with the login that it has.'],
+        ['same_login', 'Whether all trades of the row have the login that the account had.'],
+        ['sign', '-1: as it was before; 1: as it is now.']
+    ]
+);
+
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.rollup_account_symbol_day',
+    array[
+        'prop_trading_model.refresh_keys', 'prop_trading_model.refresh_accounts', 'prop_trading_model.refresh_before',
+        'prop_trading_model.refresh_rows', 'prop_trading_model.refresh_gone', 'prop_trading_model.refresh_account_days'
+    ]::regclass[]
+);
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.rollup_symbol_day', array['prop_trading_model.refresh_symbol_days']::regclass[]
+);
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.rollup_account_month', array['prop_trading_model.refresh_appended']::regclass[]
+);
+
+-- What the materialized views, the live views and the views of what is pending show.
+-- net = profit + commission + swap, missing ones 0. A win has profit > 0, a loss profit < 0. Averages, deviations, ratios and
+-- rates are rounded to 6 places; sums and extremes are exact. Rates are 0 to 100. as_of is as_of_date().
+-- Invariant: every column has a comment, a live view's that of its materialized view.
+
+call prop_trading_model.describe(array[
+    ['prop_trading_model.mv_daily_trading_stats', 'The whole market, one row a date with trades.'],
+    ['prop_trading_model.mv_symbol_performance', 'One row a symbol: its whole life and the 90 days that end with as_of_date().'],
+    ['prop_trading_model.mv_account_performance_summary', 'One row an account that is in the accounts or in the trades: balances, whole life, the trailing 30 and 7 days that end with as_of_date(), targets.'],
+    ['prop_trading_model.mv_account_trading_patterns', 'One row an account with trades in the 30 days that end with as_of_date(): what and how it trades.'],
+    ['prop_trading_model.mv_market_regime_performance', 'One row a date with a market regime, with trades or without: the regime beside the day''s results.'],
+    ['prop_trading_model.live_daily_trading_stats', 'mv_daily_trading_stats at the moment of reading: what is pending is in it.'],
+    ['prop_trading_model.live_symbol_performance', 'mv_symbol_performance at the moment of reading: what is pending is in it.'],
+    ['prop_trading_model.live_account_performance_summary', 'mv_account_performance_summary at the moment of reading: what is pending is in it.'],
+    ['prop_trading_model.live_account_trading_patterns', 'mv_account_trading_patterns at the moment of reading: what is pending is in it.'],
+    ['prop_trading_model.live_market_regime_performance', 'mv_market_regime_performance at the moment of reading: what is pending is in it.'],
+    ['prop_trading_model.live_account', 'rollup_account as a refresh would make it at the moment of reading.'],
+    ['prop_trading_model.live_account_symbol', 'rollup_account_symbol as a refresh would make it at the moment of reading.'],
+    ['prop_trading_model.live_account_recent', 'rollup_account_recent as a refresh would make it at the moment of reading.'],
+    ['prop_trading_model.live_latest_account', 'rollup_latest_account as a refresh would make it at the moment of reading.'],
+    ['prop_trading_model.live_account_symbol_day', 'rollup_account_symbol_day as a refresh would make it at the moment of reading.'],
+    ['prop_trading_model.live_account_day_net', 'rollup_account_day_net as a refresh would make it at the moment of reading.'],
+    ['prop_trading_model.live_symbol_day', 'rollup_symbol_day as a refresh would make it at the moment of reading.'],
+    ['prop_trading_model.live_market_day', 'rollup_market_day as a refresh would make it at the moment of reading.'],
+    ['prop_trading_model.pending_account_days', 'The account-days in the change log that the rollups do not show yet.'],
+    ['prop_trading_model.pending_stretches', 'The stretches of whole months that the rollups do not show yet.'],
+    ['prop_trading_model.v_metrics_reconciliation', 'Account-days on which the newest daily metrics of the API and the trades disagree, to the cent, with both figures.'],
+    ['prop_trading_model.slowest_queries', 'The last day''s statements, the slowest first.'],
+    ['prop_trading_model.query_changes', 'Each statement of the last hour beside the seven days before it.'],
+    ['prop_trading_model.growing_queries', 'Statements that take longer a call than before, the most additional time first; of a few calls nothing is said.'],
+    ['prop_trading_model.newly_slow_queries', 'Statements of at least 100 ms a call that did not run before, or took a third of it.']
+]);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.mv_daily_trading_stats', 'prop_trading_model.mv_symbol_performance',
+        'prop_trading_model.mv_market_regime_performance'
+    ]::regclass[],
+    array[
+        ['date', 'The trading day.'],
+        ['active_accounts', 'Accounts with trades on the day.'],
+        ['profitable_accounts', 'Accounts whose net of the day is above 0.'],
+        ['losing_accounts', 'Accounts whose net of the day is below 0.'],
+        ['total_trades', 'Trades.'],
+        ['winning_trades', 'Trades with profit > 0.'],
+        ['losing_trades', 'Trades with profit < 0.'],
+        ['win_rate', '100 x winning_trades / total_trades, percent; null without trades.'],
+        ['total_profit', 'Sum of net, money.'],
+        ['gross_profit', 'Sum of profit over wins, money; 0 when there is none.'],
+        ['gross_loss', 'Sum of profit over losses, money, 0 or less.'],
+        ['profit_factor', 'gross_profit / |gross_loss|; null without a loss.'],
+        ['total_volume', 'Sum of volume_usd, USD.'],
+        ['total_lots', 'Sum of lots.'],
+        ['market_sentiment', 'summary ->> ''market_sentiment'' of the date''s newest regime.'],
+        ['volatility_regime', 'summary ->> ''volatility_regime'' of the date''s newest regime.'],
+        ['liquidity_state', 'summary ->> ''liquidity_state'' of the date''s newest regime.']
+    ]
+);
+
+call prop_trading_model.describe_columns(
+    array['prop_trading_model.mv_daily_trading_stats', 'prop_trading_model.mv_market_regime_performance']::regclass[],
+    array[
+        ['avg_profit', 'Mean net of an account-day: total_profit / active_accounts, money.'],
+        ['profit_stddev', 'Sample standard deviation of the net of account-days, money; null for one.'],
+        ['median_profit', 'Median of the net of account-days, by linear interpolation, money.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.mv_daily_trading_stats']::regclass[], array[
+    ['profit_q1', 'First quartile of the net of account-days, by linear interpolation, money.'],
+    ['profit_q3', 'Third quartile of the net of account-days, by linear interpolation, money.'],
+    ['max_profit', 'Largest net of an account-day, money.'],
+    ['min_profit', 'Least net of an account-day, money.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.mv_symbol_performance']::regclass[], array[
+    ['std_symbol', 'The symbol: std_symbol of its trades, or symbol where that is missing.'],
+    ['traders_count', 'Accounts that have ever traded it.'],
+    ['avg_profit', 'Mean profit of a trade that has one, money.'],
+    ['profit_stddev', 'Sample standard deviation of the profit of trades, money; null for one.'],
+    ['max_profit', 'Largest profit of a trade, money.'],
+    ['min_profit', 'Least profit of a trade, money.'],
+    ['avg_trade_duration_hours', 'Mean of close_time - open_time, hours.'],
+    ['first_trade_date', 'Day of the first trade.'],
+    ['last_trade_date', 'Day of the last trade.'],
+    ['trades_last_90d', 'Trades from as_of - 89 days to as_of.'],
+    ['profit_last_90d', 'Sum of net from as_of - 89 days to as_of, money.'],
+    ['win_rate_last_90d', '100 x wins / trades from as_of - 89 days to as_of, percent; null without trades.'],
+    ['traders_last_90d', 'Accounts that traded it from as_of - 89 days to as_of.']
+]);
+
+call prop_trading_model.describe_columns(
+    array['prop_trading_model.mv_account_performance_summary', 'prop_trading_model.mv_account_trading_patterns']::regclass[],
+    array[
+        ['account_id', 'The account.'],
+        ['login', 'The newest snapshot''s, else the newest trade''s.'],
+        ['trades_last_30d', 'Trades from as_of - 29 days to as_of.'],
+        ['unchecked', 'Always null: it spares a concurrent refresh its search for duplicates, which the rollups'' keys rule out.']
+    ]
+);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.mv_account_performance_summary']::regclass[], array[
+    ['trader_id', 'The person who trades the account.'],
+    ['plan_id', 'The plan that the account trades under.'],
+    ['plan_name', 'The plan''s name, of its newest snapshot.'],
+    ['phase', 'Phase 1, Phase 2, Funded or Demo.'],
+    ['status', 'Active, Inactive, Breached or Passed.'],
+    ['starting_balance', 'Balance that the account began with, money.'],
+    ['current_balance', 'Balance of the newest snapshot, money.'],
+    ['current_equity', 'Balance and open positions of the newest snapshot, money.'],
+    ['profit_target_pct', 'Profit to be reached, percent of the starting balance.'],
+    ['max_drawdown_pct', 'Largest loss allowed over the account''s life, percent.'],
+    ['lifetime_trades', 'Trades.'],
+    ['lifetime_profit', 'Sum of net, money.'],
+    ['lifetime_gross_profit', 'Sum of profit over wins, money; 0 when there is none.'],
+    ['lifetime_gross_loss', 'Sum of profit over losses, money, 0 or less.'],
+    ['lifetime_win_rate', '100 x wins / trades, percent; null without trades.'],
+    ['lifetime_profit_factor', 'lifetime_gross_profit / |lifetime_gross_loss|; null without a loss.'],
+    ['lifetime_sharpe_ratio', 'Mean / sample standard deviation of daily net, over days with trades; null for one day, or when all are equal.'],
+    ['lifetime_max_drawdown', 'Largest fall of cumulative daily net from its running peak, which starts at 0, money; null without trades.'],
+    ['active_days', 'Days with trades.'],
+    ['first_trade_date', 'Day of the first trade.'],
+    ['last_trade_date', 'Day of the last trade.'],
+    ['profit_last_30d', 'Sum of net from as_of - 29 days to as_of, money.'],
+    ['win_rate_last_30d', '100 x wins / trades from as_of - 29 days to as_of, percent; null without trades.'],
+    ['trading_days_last_30d', 'Days with trades from as_of - 29 days to as_of.'],
+    ['trades_last_7d', 'Trades from as_of - 6 days to as_of.'],
+    ['profit_last_7d', 'Sum of net from as_of - 6 days to as_of, money.'],
+    ['win_rate_last_7d', '100 x wins / trades from as_of - 6 days to as_of, percent; null without trades.'],
+    ['total_return_pct', '100 x (current_balance - starting_balance) / starting_balance, percent.'],
+    ['distance_to_target_pct', '100 x (1 - total_return_pct / profit_target_pct), percent of the target that is missing.']
+]);
+
+call prop_trading_model.describe_columns(array['prop_trading_model.mv_account_trading_patterns']::regclass[], array[
+    ['unique_symbols', 'Symbols traded; trades without a symbol are left out.'],
+    ['favorite_symbol', 'The symbol with most trades, ties by name; trades without a symbol are left out.'],
+    ['top_symbol_concentration_pct', '100 x trades of favorite_symbol / trades, percent.'],
+    ['avg_lots', 'Mean lots of a trade that has them.'],
+    ['lots_stddev', 'Sample standard deviation of lots; null for one trade.'],
+    ['avg_volume', 'Mean volume_usd of a trade that has it, USD.'],
+    ['buy_ratio', '100 x trades with side buy / trades, percent.'],
+    ['stop_loss_usage_rate', '100 x trades with a stop loss / trades, percent.'],
+    ['take_profit_usage_rate', '100 x trades with a take profit / trades, percent.']
+]);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.pending_account_days', 'prop_trading_model.pending_stretches',
+        'prop_trading_model.v_metrics_reconciliation'
+    ]::regclass[],
+    array[
+        ['account_id', 'The account.'],
+        ['trade_date', 'The trading day.'],
+        ['lower', 'First day of the stretch; infinite where a partition''s bound is open.'],
+        ['upper', 'The day after its last.'],
+        ['date', 'The trading day.'],
+        ['only_in', 'metrics or trades: the one side that has the account-day; null: both have.'],
+        ['differs', 'The figures that do not agree, by name.'],
+        ['metrics_net_profit', 'Net profit as the metrics say, money; null: they do not say.'],
+        ['trades_net_profit', 'Net of the trades, money.'],
+        ['metrics_gross_profit', 'Gross profit as the metrics say, money.'],
+        ['trades_gross_profit', 'Sum of the profit of wins, money.'],
+        ['metrics_gross_loss', 'Gross loss as the metrics say, money.'],
+        ['trades_gross_loss', 'Sum of the profit of losses, money.'],
+        ['metrics_total_trades', 'Trades as the metrics say.'],
+        ['trades_total_trades', 'Trades there are.'],
+        ['metrics_winning_trades', 'Winning trades as the metrics say.'],
+        ['trades_winning_trades', 'Trades with profit > 0.'],
+        ['metrics_losing_trades', 'Losing trades as the metrics say.'],
+        ['trades_losing_trades', 'Trades with profit < 0.'],
+        ['metrics_lots_traded', 'Lots as the metrics say.'],
+        ['trades_lots_traded', 'Lots of the trades.'],
+        ['metrics_volume_traded', 'Volume as the metrics say, USD.'],
+        ['trades_volume_traded', 'Volume of the trades, USD.']
+    ]
+);
+
+call prop_trading_model.describe_columns(
+    array[
+        'prop_trading_model.slowest_queries', 'prop_trading_model.query_changes', 'prop_trading_model.growing_queries',
+        'prop_trading_model.newly_slow_queries'
+    ]::regclass[],
+    array[
+        ['fingerprint', 'What the statement is known by in query_performance_log.'],
+        ['query', 'The statement, with ? for every value.'],
+        ['calls', 'Calls of the day, or of the last hour.'],
+        ['mean_ms', 'Mean time of these calls, milliseconds.'],
+        ['max_ms', 'Longest time of a call, milliseconds.'],
+        ['total_ms', 'Time of these calls, milliseconds.'],
+        ['share_pct', '100 x total_ms / that of all statements, percent.'],
+        ['rows', 'Rows that these calls returned or wrote.'],
+        ['blocks_read', 'Blocks (8 KiB) read from outside of PostgreSQL''s memory.'],
+        ['blocks_hit', 'Blocks (8 KiB) found in PostgreSQL''s memory.'],
+        ['last_seen', 'The newest snapshot that has it, UTC.'],
+        ['before_calls', 'Calls of the seven days before; null: it did not run then.'],
+        ['before_mean_ms', 'Mean time of those calls, milliseconds.'],
+        ['times_as_slow', 'mean_ms / before_mean_ms.'],
+        ['extra_ms', 'total_ms - calls x before_mean_ms: the additional time, milliseconds.']
+    ]
+);
+
+-- A live view has the columns of what it stands beside.
+do $$
+declare
+    beside record;
+begin
+    for beside in
+        select source.oid::regclass as pattern, live.oid::regclass as relation
+        from pg_class as live
+        join pg_class as source on source.relnamespace = live.relnamespace
+            and source.relname in (replace(live.relname, 'live_', 'mv_'), replace(live.relname, 'live_', 'rollup_'))
+        where live.relnamespace = 'prop_trading_model'::regnamespace and live.relkind = 'v' and live.relname like 'live\_%'
+    loop
+        call prop_trading_model.describe_columns_like(beside.pattern, array[beside.relation]);
+    end loop;
+end
+$$;
+
+-- What the functions of the refresh and of the live views do, in a sentence each; why they do it so, their own files say.
+-- Invariant: every function has a comment.
+
+comment on function prop_trading_model.rate is
+    '100 x part / whole, rounded to 6 places; null when there is nothing to divide by.';
+comment on function prop_trading_model.sample_stddev is
+    'Sample standard deviation from count, sum and sum of squares, digit for digit what stddev_samp(numeric) computes.';
+comment on function prop_trading_model.quantile is
+    'The quantile of values that are sorted, by linear interpolation as percentile_cont has it, in numeric.';
+
+comment on function prop_trading_model.account_symbol_day_query is
+    'The one place that says how trades become a row of rollup_account_symbol_day.';
+comment on function prop_trading_model.write_account_symbol_day is
+    'Writes refresh_rows into rollup_account_symbol_day where they differ from what was there. Returns how many rows.';
+comment on function prop_trading_model.recompute_keys is
+    'Fills refresh_rows with what the account-days of refresh_keys are now.';
+comment on function prop_trading_model.refresh_account_symbol_day is
+    'Brings the account-days of refresh_keys up to date. Returns the rows written or removed.';
+
+comment on function prop_trading_model.move_symbol_day is
+    'Moves rollup_symbol_day by what refresh_symbol_days holds; returns the rows written or removed.';
+comment on function prop_trading_model.symbol_days_query is
+    'How the rows of rollup_account_symbol_day become those of rollup_symbol_day.';
+comment on function prop_trading_model.market_day_query is
+    'How the rows of rollup_account_symbol_day become those of rollup_market_day.';
+comment on function prop_trading_model.move_account_day_net is
+    'Moves rollup_account_day_net to what refresh_account_days holds; returns the rows written or removed.';
+comment on function prop_trading_model.day_quartiles is
+    'The quartiles of the nets of a day that has so many accounts, as quantile() has them.';
+comment on function prop_trading_model.move_market_day is
+    'Moves rollup_market_day by what refresh_account_days holds, and takes its sums from rollup_symbol_day; returns the rows written or removed.';
+
+comment on function prop_trading_model.note_differences is
+    'Fills refresh_symbol_days and refresh_account_days with what the account-days of refresh_keys had before and have after.';
+comment on function prop_trading_model.note_sums is
+    'Adds what the rows of a work table sum up to, by day and symbol and by account and day, with this sign.';
+comment on function prop_trading_model.note_accounts is 'Fills refresh_accounts with the accounts of refresh_keys.';
+
+comment on function prop_trading_model.account_month_query is
+    'How the rows of rollup_account_symbol_day become those of rollup_account_month.';
+comment on function prop_trading_model.refresh_account_month is
+    'Recomputes the account-months of refresh_keys, but for accounts that are appended to; returns the rows written or removed.';
+comment on function prop_trading_model.append_account_month is
+    'Appends the new days of refresh_account_days to the months of their accounts. Returns the rows written.';
+
+comment on function prop_trading_model.account_life_query is
+    'How the rows of rollup_account_month become whole lives, without the login.';
+comment on function prop_trading_model.refresh_account is
+    'Recomputes the accounts of refresh_accounts from their months, but for those that are appended to; returns the rows written or removed.';
+comment on function prop_trading_model.append_account is
+    'Appends what refresh_appended holds to the lives of its accounts. Returns the rows written.';
+
+comment on function prop_trading_model.move_account_symbol is
+    'Moves rollup_account_symbol by the rows in refresh_rows and refresh_gone. Returns the rows written or removed.';
+
+comment on function prop_trading_model.favorite_measures is 'How an account''s symbols and their trades become three measures.';
+comment on function prop_trading_model.account_recent_query is
+    'How the rows of rollup_account_symbol_day become those of rollup_account_recent.';
+comment on function prop_trading_model.recent_day is
+    'The day that the windows of rollup_account_recent end with; null while there is no trade.';
+comment on function prop_trading_model.refresh_account_recent is
+    'Recomputes the accounts that changed within the window, wherever it has to move to afterwards; returns the rows written or removed.';
+comment on function prop_trading_model.move_recent_window is
+    'Makes rollup_account_recent hold for the window that ends with this day.';
+comment on function prop_trading_model.remake_recent_window is
+    'Makes rollup_account_recent anew for the window that ends with this day. Returns the rows written or removed.';
+comment on function prop_trading_model.shift_recent_window is
+    'Moves rollup_account_recent from one window to another that overlaps it. Returns the rows written or removed.';
+
+comment on function prop_trading_model.pending_keys is 'The account-days that have changed and wait for a refresh, with a fixed estimate of how many they are.';
+comment on function prop_trading_model.live_sources is
+    'The first two common tables of every live query: marked, the stretches of months, and pending, the account-days, that are read from the raw trades.';
+comment on function prop_trading_model.settled_condition is
+    'The condition that a row r with an account and a day is as the rollups have it.';
+comment on function prop_trading_model.settled_account_days is
+    'The rows of an account from `first_day` to before `next_day`, as rollup_account_symbol_day has them.';
+comment on function prop_trading_model.newest_login is 'The login of an account''s newest trade, which is of this day.';
+comment on function prop_trading_model.fresh_query is
+    'The rows of rollup_account_symbol_day that all account-days which are not settled make now.';
+comment on function prop_trading_model.fresh_account_day is 'The rows of rollup_account_symbol_day that an account-day makes now.';
+comment on function prop_trading_model.live_as_of_date is
+    'The day that the trailing windows end with as the raw trades are now, where as_of_date() is that of the rollups.';
+comment on function prop_trading_model.create_live_view is
+    'Makes live_X beside the materialized view mv_X: its own query, over the live forms of the rollups and of as_of_date().';
+
+comment on function prop_trading_model.lock_refresh is
+    'Takes the refresh lock, to the end of the transaction; refuses isolation levels whose snapshot may be older than the lock.';
+comment on function prop_trading_model.clear_work_table is 'Empties a table that the refresh works on.';
+comment on function prop_trading_model.take_keys is
+    'Takes up to max_keys changed account-days into refresh_keys. Returns how many rows of the log it took.';
+comment on function prop_trading_model.advance_input is
+    'Counts one more generation of an input: views made from an earlier one are stale.';
+comment on function prop_trading_model.refresh_rollups_of_keys is
+    'Brings every rollup up to date for the account-days in refresh_keys; returns the rows written or removed.';
+comment on function prop_trading_model.create_rollup_month is
+    'Makes the rollup leaf of a month that has none: of a month whose trades'' leaf somebody else made.';
+comment on function prop_trading_model.refresh_bite is
+    'Takes one bite of what is pending: a marked month, or else up to max_keys account-days. Returns what it took; 0 and 0 when nothing is left.';
+
+comment on function prop_trading_model.pieces_by_day is 'A month as conditions on trade_date: so many stretches of days.';
+comment on function prop_trading_model.pieces_by_account is
+    'All accounts as conditions on account_id: so many stretches of about the same number of rows.';
+comment on function prop_trading_model.make_in_pieces is
+    'Makes a temporary table of what a query gives, in which {piece} stands for each of `pieces` in turn.';
+comment on function prop_trading_model.make_by_hashing is
+    'make_in_pieces() of a query that has to read its tables whole, once.';
+comment on function prop_trading_model.find_differences is
+    'Makes the temporary table rebuilt of the rows of a rollup that differ from those of a query.';
+comment on function prop_trading_model.apply_differences is
+    'Makes a rollup equal to its recomputation, and drops the table `rebuilt`.';
+
+comment on function prop_trading_model.refresh_latest_account is
+    'Makes rollup_latest_account equal to the newest snapshots. Returns the rows written or removed.';
+
+comment on function prop_trading_model.rebuild_account_symbol_day is
+    'Recomputes a month of rollup_account_symbol_day. Returns the rows written or removed.';
+comment on function prop_trading_model.rebuild_account_month is
+    'Recomputes a month of rollup_account_month; returns the rows written or removed.';
+comment on function prop_trading_model.rebuild_rollups_of_month is
+    'Recomputes a month of every rollup, and what spans months for the accounts that differed. Returns the rows written or removed.';
+comment on function prop_trading_model.rebuild_month is
+    'Recomputes a month of every rollup from the raw trades, whatever the log says. Returns the rows that differed.';
+comment on function prop_trading_model.rebuild_totals is
+    'Recomputes what spans months for every account: the last step of a rebuild. Returns the rows written or removed.';
+
+comment on function prop_trading_model.current_generations is 'The generation that each input of the views has now.';
+comment on function prop_trading_model.stale_views is
+    'The views that were made from an older generation of one of their inputs than there is now.';
+comment on function prop_trading_model.refresh_views is
+    'Refreshes those of the stale views that are asked for (null: all), CONCURRENTLY. Returns them.';
+comment on function prop_trading_model.pending_changes is 'What has not been refreshed yet, and since when.';
+comment on function prop_trading_model.note_refresh is
+    'Writes what a refresh did into pipeline_execution_log, unless it found nothing to do.';
+comment on function prop_trading_model.refresh_materialized_views is
+    'Brings rollups and views up to date in one transaction, up to max_keys rows of the change log. Returns what it did and how much remains.';
+comment on procedure prop_trading_model.refresh_warehouse is
+    'Brings rollups and views up to date, committing between bites until nothing is left. Call it outside a transaction block.';
+
+comment on function prop_trading_model.statement_statistics_place is
+    'The schema that pg_stat_statements is in, as it has to be written; null when it is not there.';
+comment on function prop_trading_model.statement_statistics_missing is
+    'What keeps the statistics of statements from being read, with what to do about it; null when nothing does.';
+comment on function prop_trading_model.statement_statistics is
+    'The statistics of this database''s statements since they were last reset; times are milliseconds.';
+comment on function prop_trading_model.statement_statistics_reset is
+    'When all statistics of statements were last reset, and how many entries had to make room for others since.';
+comment on function prop_trading_model.masked_statement is
+    'A statement with ? for every value and parameter; null for one that is no query or holds what is not understood.';
+comment on function prop_trading_model.log_query_performance is
+    'Takes a snapshot of pg_stat_statements into query_performance_log, with what was counted since the one before.';
+
 -- Who may do what. Invariant: the loader writes raw rows and cannot change a table; the refresher only calls the refresh;
 -- the reader only reads; PUBLIC may call what people call by hand and nothing else.
 

@@ -32,13 +32,6 @@ create table if not exists prop_trading_model.cold_files (
     primary key (parent_table, lower)
 );
 
-comment on table prop_trading_model.cold_files is 'the Parquet files of months of trades and years of metrics that are in the archive';
-comment on column prop_trading_model.cold_files.partition_bytes is 'heap and indexes of the partition that the file stands for';
-comment on column prop_trading_model.cold_files.sums is 'the sum of each numeric column, as PostgreSQL had it';
-comment on column prop_trading_model.cold_files.content_sha256 is
-    'of the rows in the order of the file, as COPY writes them in CSV: what a restore has to give back';
-comment on column prop_trading_model.cold_files.file_sha256 is 'of the bytes of the file';
-
 -- The login of each account's newest trade of a cold month: an account that has not traded since shows it.
 create table if not exists prop_trading_model.cold_logins (
     account_id varchar(255) not null,

@@ -99,3 +99,24 @@ alter table prop_trading_model.model_registry
 
 alter table prop_trading_model.pipeline_execution_log
     alter column created_at set default current_timestamp;
+
+-- The original has no comments.
+do $$
+declare
+    said record;
+begin
+    for said in
+        select c.oid::regclass as relation, a.attname
+        from pg_description as d
+        join pg_class as c on c.oid = d.objoid
+        left join pg_attribute as a on a.attrelid = c.oid and a.attnum = d.objsubid and d.objsubid > 0
+        where d.classoid = 'pg_class'::regclass and c.relnamespace = 'prop_trading_model'::regnamespace and c.relkind = 'r'
+    loop
+        if said.attname is null then
+            execute format('comment on table %s is null', said.relation);
+        else
+            execute format('comment on column %s.%I is null', said.relation, said.attname);
+        end if;
+    end loop;
+end
+$$;
