@@ -1,6 +1,6 @@
 """The unpartitioned original with trades and metrics of January to March 2024 in it, clean or dirty."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -169,13 +169,15 @@ def baseline(
 
     `owned`: by the login of the firm's application, as it is where nobody thought of it.
     """
-    name = f"dpm_{uuid4().hex[:12]}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("create database {} tablespace {}").format(sql.Identifier(name), sql.Identifier(tablespace))
-        )
-    try:
-        with psycopg.connect(server.url(name), autocommit=True) as conn:
+    with copied_database(server, baseline_template(server, rows, dirty, owned), tablespace) as url:
+        yield url
+
+
+def baseline_template(server: EmbeddedServer, rows: int, dirty: bool = False, owned: bool = False) -> str:
+    """The name of a database that holds the baseline, to be copied."""
+
+    def make(url: str) -> None:
+        with psycopg.connect(url, autocommit=True) as conn:
             run_file(conn, sql_dir() / "schema_baseline.sql")
             fill(conn, rows)
             if dirty:
@@ -184,6 +186,33 @@ def baseline(
             if owned:
                 conn.execute(_OWNED.encode())
             conn.execute("vacuum (analyze)")
+
+    name = f"baseline_{rows}{'_dirty' if dirty else ''}{'_owned' if owned else ''}"
+    return made_once(server, name, "template1", make)
+
+
+def made_once(server: EmbeddedServer, name: str, source: str, make: Callable[[str], None]) -> str:
+    """A database of this name, which `make` has made of a copy of `source`: there already, or made now and whole."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        if not admin.execute("select true from pg_database where datname = %s", [name]).fetchone():
+            with copied_database(server, source) as url:
+                make(url)
+                half = sql.Identifier(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+                admin.execute(sql.SQL("alter database {} rename to {}").format(half, sql.Identifier(name)))
+    return name
+
+
+@contextmanager
+def copied_database(server: EmbeddedServer, source: str, tablespace: str = "pg_default") -> Iterator[str]:
+    """The administrator's URL of a copy of a database; dropped at the end, whoever is connected."""
+    name = f"dpm_{uuid4().hex[:12]}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("create database {} template {} tablespace {}").format(
+                *map(sql.Identifier, (name, source, tablespace))
+            )
+        )
+    try:
         yield server.url(name)
     finally:
         with psycopg.connect(server.url("postgres"), autocommit=True) as admin:

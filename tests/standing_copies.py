@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 from dpm_assets.database import run_file
 from dpm_assets.settings import sql_dir
-from tests.interleaving import SECONDS, Connection, session
+from tests.interleaving import Connection, session
 
 _LOCK = 20260
+_SECONDS = 120
 _WAITS = f"""
 create or replace function prop_trading_model_migration.wait_here() returns trigger language plpgsql as
     $$ begin perform pg_advisory_xact_lock_shared({_LOCK}); return null; end $$;
@@ -44,7 +45,7 @@ class Command:
 
     def ends(self, code: int = 0) -> str:
         """What it said, once it has ended with this exit code."""
-        said, _ = self.process.communicate(timeout=120)
+        said, _ = self.process.communicate(timeout=_SECONDS)
         assert self.process.returncode == code, said
         return said
 
@@ -84,7 +85,7 @@ def standing_copy(url: str, *arguments: str) -> Iterator[Command]:
 
 def wait_for_one_that_waits(url: str, holder: Connection, command: Command) -> int:
     """The process id of the backend that waits for what the holder holds."""
-    give_up = time.monotonic() + SECONDS
+    give_up = time.monotonic() + _SECONDS
     with session(url, autocommit=True) as observer:
         while time.monotonic() < give_up:
             row = observer.execute(

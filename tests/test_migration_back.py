@@ -8,9 +8,9 @@ import pytest
 from dpm_assets.database import Database
 from dpm_assets.loads.load import load_file
 from dpm_assets.server import EmbeddedServer
-from tests.baselines import baseline
 from tests.command_line import dpm
 from tests.interleaving import Connection, session
+from tests.migrating import migrating
 from tests.standing_copies import Command, wait_for_one_that_waits
 from tests.trade_rows import many
 
@@ -22,9 +22,7 @@ M = "prop_trading_model.raw_metrics_daily"
 
 @pytest.fixture
 def url(server: EmbeddedServer) -> Iterator[str]:
-    with baseline(server, rows=300, dirty=True) as url:
-        ends(url, "start", "--set-aside")
-        ends(url, "cutover")
+    with migrating(server, "start", "cutover", dirty=True) as url:
         yield url
 
 
@@ -37,6 +35,27 @@ def conn(url: str) -> Iterator[Connection]:
 def ends(url: str, *arguments: str) -> None:
     done = dpm(url, "migrate", *arguments)
     assert done.returncode == 0, done.stderr
+
+
+def write_to_the_log(url: str, statement: str) -> None:
+    """What is written at REPEATABLE READ is not brought over at once."""
+    with session(url) as conn:
+        conn.execute("set transaction isolation level repeatable read")
+        conn.execute(statement.encode())
+        conn.commit()
+
+
+def trades(conn: Connection) -> list[tuple[object, ...]]:
+    """Those that stand in both tables or ought to."""
+    return conn.execute(
+        f"select id, account_id, trade_date, profit from {T} where account_id <> 'd1' order by id".encode()
+    ).fetchall()
+
+
+def assert_a_rollback_changes_nothing(url: str, conn: Connection) -> None:
+    before = trades(conn)
+    ends(url, "rollback")
+    assert trades(conn) == before
 
 
 def test_a_trade_that_was_deleted_does_not_come_back_as_an_older_copy(url: str, conn: Connection) -> None:
@@ -73,10 +92,7 @@ def test_a_trade_that_moves_while_the_originals_are_brought_up_to_date_is_there_
     url: str, conn: Connection
 ) -> None:
     """It moves into an account-day that is being brought over, out of one that is not, between the delete and the insert."""
-    with session(url) as logged:  # what is written with an older snapshot is not brought over at once
-        logged.execute("set transaction isolation level repeatable read")
-        logged.execute(f"update {T} set profit = 1 where account_id = 'a1' and trade_date < '2024-02-01'".encode())
-        logged.commit()
+    write_to_the_log(url, f"update {T} set profit = 1 where account_id = 'a1' and trade_date < '2024-02-01'")
     conn.execute(
         "create function public.wait_here() returns trigger language plpgsql as"
         " $$ begin perform pg_advisory_xact_lock_shared(20261); return null; end $$;"
@@ -94,16 +110,60 @@ def test_a_trade_that_moves_while_the_originals_are_brought_up_to_date_is_there_
         holder.execute("select pg_advisory_unlock(20261)")
         follow.ends()
     conn.execute("drop trigger wait_here on prop_trading_model_old.raw_trades_closed")
-    here = conn.execute(
-        f"select id, trade_date, profit from {T} where account_id = 'a1' order by id".encode()
-    ).fetchall()
-    ends(url, "rollback")
-    assert (
-        here
-        == conn.execute(
-            f"select id, trade_date, profit from {T} where account_id = 'a1' order by id".encode()
-        ).fetchall()
-    )
+    assert_a_rollback_changes_nothing(url, conn)
+
+
+def test_a_program_that_brings_over_its_own_change_meanwhile_is_waited_for(url: str, conn: Connection) -> None:
+    write_to_the_log(url, f"update {T} set profit = 1 where account_id = 'a1'")
+    with session(url) as program:
+        program.execute(f"update {T} set profit = 2 where account_id = 'a1'".encode())
+        follow = Command(url, "start")
+        wait_for_one_that_waits(url, program, follow)
+        program.commit()
+        follow.ends()
+    assert_a_rollback_changes_nothing(url, conn)
+
+
+def test_a_program_whose_snapshot_is_older_than_what_was_brought_over_goes_on(url: str, conn: Connection) -> None:
+    write_to_the_log(url, f"update {T} set profit = 1 where account_id = 'a1'")
+    with session(url) as program:
+        program.execute("set transaction isolation level repeatable read")
+        program.execute("select 1")
+        ends(url, "start")
+        program.execute(f"update {T} set profit = 2 where account_id = 'a1'".encode())
+        program.commit()
+    assert_a_rollback_changes_nothing(url, conn)
+
+
+def test_a_program_does_not_wait_for_who_holds_a_row_of_the_original(url: str, conn: Connection) -> None:
+    """The row is brought over later, with the others of the statement or without them."""
+    with session(url) as holder:
+        holder.execute(
+            "select from prop_trading_model_old.raw_trades_closed where id ="
+            " (select min(id) from prop_trading_model_old.raw_trades_closed where account_id = 'a1') for update"
+        )
+        conn.execute("set statement_timeout = '10s'")
+        conn.execute(f"update {T} set profit = 2 where account_id = 'a1'".encode())
+    assert_a_rollback_changes_nothing(url, conn)
+
+
+def test_a_rule_of_the_original_alone_refuses_no_row_of_a_program_but_the_rollback(server: EmbeddedServer) -> None:
+    with migrating(server, "start") as url, session(url, autocommit=True) as conn:
+        conn.execute(f"alter table {T} add constraint firm_limit check (profit < 1000)".encode())
+        ends(url, "cutover")
+        conn.execute(f"update {T} set profit = 1000 where account_id = 'a1'".encode())
+        refused = dpm(url, "migrate", "rollback")
+        assert refused.returncode == 2 and "firm_limit" in refused.stderr
+        conn.execute(f"update {T} set profit = 999 where account_id = 'a1'".encode())
+        assert_a_rollback_changes_nothing(url, conn)
+
+
+def test_an_id_that_the_original_cannot_hold_refuses_the_rollback(url: str, conn: Connection) -> None:
+    conn.execute(f"update {T} set id = 5000000000 where trade_id = 't9'".encode())
+    refused = dpm(url, "migrate", "rollback")
+    assert refused.returncode == 2 and "update ... set id = default" in refused.stderr
+    conn.execute(f"update {T} set id = default where trade_id = 't9'".encode())
+    assert_a_rollback_changes_nothing(url, conn)
 
 
 @pytest.mark.parametrize("brought_up_to_date_before", [True, False])
@@ -144,9 +204,7 @@ def test_a_partition_that_was_emptied_is_empty_in_the_original(url: str, conn: C
 
 def test_a_few_account_days_are_brought_back_without_reading_the_tables(server: EmbeddedServer) -> None:
     """Or programs write more while a rollback reads than it brings over, and it never ends."""
-    with baseline(server, rows=20_000) as url:
-        ends(url, "start")
-        ends(url, "cutover")
+    with migrating(server, "start", "cutover", rows=20_000) as url:
         with session(url) as conn:
             conn.execute(f"analyze {T}, {M}, prop_trading_model_old.raw_trades_closed".encode())
             conn.commit()
@@ -161,3 +219,11 @@ def test_a_few_account_days_are_brought_back_without_reading_the_tables(server: 
             ).fetchone()
         assert taken and taken[0] >= 1
         assert read and read[0] < 2_000
+
+
+def test_a_table_that_was_emptied_is_empty_in_the_original(url: str, conn: Connection) -> None:
+    conn.execute(f"truncate {T}".encode())
+    conn.execute(
+        f"insert into {T} (trade_id, account_id, login, trade_date) values ('after', 'a1', 'l', '2024-02-09')".encode()
+    )
+    assert_a_rollback_changes_nothing(url, conn)

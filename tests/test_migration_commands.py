@@ -8,6 +8,7 @@ from dpm_assets.server import EmbeddedServer
 from tests.baselines import DIRTY_METRICS, DIRTY_TRADES, baseline
 from tests.command_line import dpm
 from tests.interleaving import Connection, session
+from tests.migrating import migrating
 from tests.schema_dump import dumped
 
 pytestmark = pytest.mark.sql
@@ -16,6 +17,12 @@ pytestmark = pytest.mark.sql
 @pytest.fixture
 def dirty(server: EmbeddedServer) -> Iterator[str]:
     with baseline(server, rows=1_000, dirty=True) as url:
+        yield url
+
+
+@pytest.fixture
+def copied(server: EmbeddedServer) -> Iterator[str]:
+    with migrating(server, "start", rows=1_000, dirty=True) as url:
         yield url
 
 
@@ -77,29 +84,27 @@ def test_every_command_says_what_comes_before_it(dirty: str, database_url: str) 
         assert ended.returncode == 2 and "nothing to migrate" in ended.stderr, command
 
 
-def test_verify_finds_a_row_that_differs_on_either_side_of_the_cutover(dirty: str) -> None:
-    dpm(dirty, "migrate", "start")
-    assert dpm(dirty, "migrate", "verify").returncode == 0
-    assert dpm(dirty, "migrate", "cutover").returncode == 0
-    assert dpm(dirty, "migrate", "verify").returncode == 0
-    with session(dirty, autocommit=True) as conn:
+def test_verify_finds_a_row_that_differs_on_either_side_of_the_cutover(copied: str) -> None:
+    assert dpm(copied, "migrate", "verify").returncode == 0
+    assert dpm(copied, "migrate", "cutover").returncode == 0
+    assert dpm(copied, "migrate", "verify").returncode == 0
+    with session(copied, autocommit=True) as conn:
         conn.execute("alter table prop_trading_model_old.raw_trades_closed disable trigger all")
         conn.execute("update prop_trading_model_old.raw_trades_closed set swap = swap + 0.01 where trade_id = 't7'")
-    differing = dpm(dirty, "migrate", "verify", "2024-01")
+    differing = dpm(copied, "migrate", "verify", "2024-01")
     assert differing.returncode == 1
     assert "2024-01 of raw_trades_closed: DIFFERS" in differing.stdout and "swap" in differing.stdout
-    assert dpm(dirty, "migrate", "verify", "2024-02").returncode == 0
+    assert dpm(copied, "migrate", "verify", "2024-02").returncode == 0
 
 
-def test_a_copy_that_differs_is_made_anew(dirty: str) -> None:
-    dpm(dirty, "migrate", "start")
-    with session(dirty, autocommit=True) as conn:
+def test_a_copy_that_differs_is_made_anew(copied: str) -> None:
+    with session(copied, autocommit=True) as conn:
         conn.execute("update prop_trading_model_next.raw_trades_closed set swap = swap + 0.01 where trade_id = 't7'")
         conn.execute("update prop_trading_model_migration.parts set state = 'attached' where starts = '2024-01-01'")
-        differing = dpm(dirty, "migrate", "start")
+        differing = dpm(copied, "migrate", "start")
         assert differing.returncode == 2 and "differs from its original: " in differing.stderr
-        assert dpm(dirty, "migrate", "start").returncode == 0
-        assert dpm(dirty, "migrate", "verify").returncode == 0
+        assert dpm(copied, "migrate", "start").returncode == 0
+        assert dpm(copied, "migrate", "verify").returncode == 0
 
 
 def test_status_says_who_is_used_and_what_waits(dirty: str) -> None:
@@ -114,24 +119,22 @@ def test_status_says_who_is_used_and_what_waits(dirty: str) -> None:
         assert "new tables" in dpm(dirty, "migrate", "status").stdout
 
 
-def test_start_after_the_cutover_brings_the_originals_up_to_date(dirty: str) -> None:
-    dpm(dirty, "migrate", "start")
-    dpm(dirty, "migrate", "cutover")
-    with session(dirty, autocommit=True) as conn:
+def test_start_after_the_cutover_brings_the_originals_up_to_date(copied: str) -> None:
+    dpm(copied, "migrate", "cutover")
+    with session(copied, autocommit=True) as conn:
         conn.execute("delete from prop_trading_model.raw_trades_closed where account_id = 'a1'")
-        assert dpm(dirty, "migrate", "start").returncode == 0
+        assert dpm(copied, "migrate", "start").returncode == 0
         assert conn.execute(
             "select count(*) from prop_trading_model_old.raw_trades_closed where account_id = 'a1'"
         ).fetchone() == (0,)
 
 
-def test_clean_keeps_the_rows_that_could_not_move_until_it_is_told_to_forget_them(dirty: str) -> None:
-    dpm(dirty, "migrate", "start")
-    assert dpm(dirty, "migrate", "clean").returncode == 2
-    dpm(dirty, "migrate", "cutover")
-    with session(dirty, autocommit=True) as conn:
+def test_clean_keeps_the_rows_that_could_not_move_until_it_is_told_to_forget_them(copied: str) -> None:
+    assert dpm(copied, "migrate", "clean").returncode == 2
+    dpm(copied, "migrate", "cutover")
+    with session(copied, autocommit=True) as conn:
         kept = findings(conn)
-        assert dpm(dirty, "migrate", "clean").returncode == 0
+        assert dpm(copied, "migrate", "clean").returncode == 0
         assert findings(conn) == kept and kept
-        assert dpm(dirty, "migrate", "clean", "--forget-unmoved").returncode == 0
+        assert dpm(copied, "migrate", "clean", "--forget-unmoved").returncode == 0
         assert conn.execute("select to_regnamespace('prop_trading_model_migration')").fetchone() == (None,)

@@ -9,6 +9,7 @@ from dpm_assets.migration.start import start
 from dpm_assets.server import EmbeddedServer
 from tests.baselines import DIRTY_METRICS, DIRTY_TRADES, baseline
 from tests.interleaving import Connection, session
+from tests.migrating import migrating
 
 pytestmark = pytest.mark.sql
 
@@ -16,6 +17,12 @@ pytestmark = pytest.mark.sql
 @pytest.fixture
 def original(server: EmbeddedServer) -> Iterator[str]:
     with baseline(server, rows=3_000) as url:
+        yield url
+
+
+@pytest.fixture
+def copied(server: EmbeddedServer) -> Iterator[str]:
+    with migrating(server, "start", rows=3_000) as url:
         yield url
 
 
@@ -93,9 +100,8 @@ def test_rows_that_cannot_move_are_kept_with_the_reason(dirty: str) -> None:
             assert {row[0] for row in moved} == {dirt.name for dirt in kinds if dirt.moves}
 
 
-def test_what_was_written_since_is_brought_over_by_the_next_start(original: str) -> None:
-    migrated(original)
-    with session(original, autocommit=True) as conn:
+def test_what_was_written_since_is_brought_over_by_the_next_start(copied: str) -> None:
+    with session(copied, autocommit=True) as conn:
         conn.execute("update prop_trading_model.raw_trades_closed set profit = profit + 1 where account_id = 'a3'")
         conn.execute(
             "update prop_trading_model.raw_trades_closed set trade_date = '2024-02-20' where account_id = 'a4'"
@@ -107,7 +113,7 @@ def test_what_was_written_since_is_brought_over_by_the_next_start(original: str)
             " values ('late', 'a7', 'l7', '2021-06-05 10:00', 1), ('never', 'a7', 'l7', null, 1)"
         )
         assert differences(conn) != []
-        migrated(original)
+        migrated(copied)
         assert differences(conn) == []
         assert conn.execute("select row ->> 'trade_id' from prop_trading_model_migration.unmoved_rows").fetchall() == [
             ("never",)
@@ -115,23 +121,21 @@ def test_what_was_written_since_is_brought_over_by_the_next_start(original: str)
         assert conn.execute("select count(*) from prop_trading_model_migration.changed_originals").fetchone() == (0,)
 
 
-def test_a_truncated_original_is_copied_anew(original: str) -> None:
-    migrated(original)
-    with session(original, autocommit=True) as conn:
+def test_a_truncated_original_is_copied_anew(copied: str) -> None:
+    with session(copied, autocommit=True) as conn:
         conn.execute("truncate prop_trading_model.raw_trades_closed")
         conn.execute(
             "insert into prop_trading_model.raw_trades_closed (trade_id, account_id, login, trade_date, lots)"
             " values ('first', 'a1', 'l1', '2024-02-01', 1)"
         )
-        migrated(original)
+        migrated(copied)
         assert differences(conn) == []
         assert conn.execute("select count(*) from prop_trading_model_next.raw_trades_closed").fetchone() == (1,)
 
 
-def test_starting_again_copies_nothing_twice(original: str) -> None:
-    migrated(original)
-    with session(original, autocommit=True) as conn:
+def test_starting_again_copies_nothing_twice(copied: str) -> None:
+    with session(copied, autocommit=True) as conn:
         query = "select count(*), max(bite_id), sum(rows) from prop_trading_model_migration.bites"
         before = conn.execute(query).fetchone()
-        migrated(original, jobs=2)
+        migrated(copied, jobs=2)
         assert conn.execute(query).fetchone() == before

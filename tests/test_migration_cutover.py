@@ -11,9 +11,8 @@ from dpm_assets.migration import swap
 from dpm_assets.migration.clean import clean
 from dpm_assets.migration.swap import cutover, rollback
 from dpm_assets.server import EmbeddedServer
-from tests.baselines import baseline
 from tests.interleaving import Connection, session
-from tests.test_migration_copy import migrated
+from tests.migrating import migrating
 from tests.test_roads import schema
 
 pytestmark = pytest.mark.sql
@@ -26,8 +25,7 @@ _TRADE = (
 
 @pytest.fixture
 def copied(server: EmbeddedServer) -> Iterator[str]:
-    with baseline(server, rows=2_000) as url:
-        migrated(url)
+    with migrating(server, "start", rows=2_000) as url:
         yield url
 
 

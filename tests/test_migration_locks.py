@@ -10,6 +10,7 @@ from tests.baselines import baseline
 from tests.command_line import dpm
 from tests.interleaving import session
 from tests.migrated import misplaced
+from tests.migrating import migrating
 from tests.standing_copies import Command, copy_may_not_end_a_bite, let_it_go_on, standing_copy, wait_for_one_that_waits
 
 pytestmark = pytest.mark.sql
@@ -20,6 +21,12 @@ T = "prop_trading_model.raw_trades_closed"
 @pytest.fixture
 def url(server: EmbeddedServer) -> Iterator[str]:
     with baseline(server, rows=1_000) as url:
+        yield url
+
+
+@pytest.fixture
+def copied(server: EmbeddedServer) -> Iterator[str]:
+    with migrating(server, "start", rows=1_000) as url:
         yield url
 
 
@@ -36,45 +43,42 @@ def kind(url: str) -> str:
     return str(row[0])
 
 
-def test_a_reader_who_stays_is_named_by_the_cutover_which_changes_nothing_and_holds_nobody_up(url: str) -> None:
-    ends(url, "start")
-    with session(url) as reader, session(url, autocommit=True) as other:
+def test_a_reader_who_stays_is_named_by_the_cutover_which_changes_nothing_and_holds_nobody_up(copied: str) -> None:
+    with session(copied) as reader, session(copied, autocommit=True) as other:
         reader.execute(f"select count(*) from {T}".encode())
-        cutover = Command(url, "cutover", "--patience", "3")
+        cutover = Command(copied, "cutover", "--patience", "3")
         while cutover.process.poll() is None:
             # Behind a waiting cutover this would queue: its lock gives up first.
             other.execute("set statement_timeout = '400ms'")
             other.execute(f"update {T} set profit = 1 where account_id = 'a1'".encode())
         said = cutover.ends(2)
         assert str(reader.info.backend_pid) in said
-        assert kind(url) == "r"
+        assert kind(copied) == "r"
         reader.rollback()
-    ends(url, "cutover")
-    with session(url) as conn:
-        assert kind(url) == "p" and not misplaced(conn)
+    ends(copied, "cutover")
+    with session(copied) as conn:
+        assert kind(copied) == "p" and not misplaced(conn)
 
 
-def test_a_cutover_goes_through_as_soon_as_a_reader_who_stayed_is_gone(url: str) -> None:
-    ends(url, "start")
-    with session(url) as reader:
+def test_a_cutover_goes_through_as_soon_as_a_reader_who_stayed_is_gone(copied: str) -> None:
+    with session(copied) as reader:
         reader.execute(f"select count(*) from {T}".encode())
-        cutover = Command(url, "cutover")
-        wait_for_one_that_waits(url, reader, cutover)
+        cutover = Command(copied, "cutover")
+        wait_for_one_that_waits(copied, reader, cutover)
         reader.rollback()
         cutover.ends()
-    assert kind(url) == "p"
+    assert kind(copied) == "p"
 
 
-def test_a_rollback_goes_through_as_soon_as_a_reader_who_stayed_is_gone(url: str) -> None:
-    for command in ("start", "cutover"):
-        ends(url, command)
-    with session(url) as reader:
+def test_a_rollback_goes_through_as_soon_as_a_reader_who_stayed_is_gone(copied: str) -> None:
+    ends(copied, "cutover")
+    with session(copied) as reader:
         reader.execute(f"select count(*) from {T}".encode())
-        rollback = Command(url, "rollback")
-        wait_for_one_that_waits(url, reader, rollback)
+        rollback = Command(copied, "rollback")
+        wait_for_one_that_waits(copied, reader, rollback)
         reader.rollback()
         rollback.ends()
-    assert kind(url) == "r"
+    assert kind(copied) == "r"
 
 
 def test_two_starts_at_once_copy_everything_once(url: str) -> None:
@@ -138,16 +142,16 @@ def test_the_steps_can_be_repeated_and_out_of_order_are_refused(url: str) -> Non
     assert kind(url) == "p"
 
 
-def test_ids_go_on_upwards_after_the_cutover_and_after_the_rollback(url: str) -> None:
+def test_ids_go_on_upwards_after_the_cutover_and_after_the_rollback(copied: str) -> None:
     insert = (
         f"insert into {T} (trade_id, account_id, login, close_time, trade_date) values (%s, 'a1', 'l',"
         " '2024-02-02 10:00', '2024-02-02') returning id::bigint"
     )
-    with session(url, autocommit=True) as conn:
+    with session(copied, autocommit=True) as conn:
         ids = [1_000]
-        for commands in (("start", "cutover"), ("rollback",), ("start", "cutover")):
+        for commands in (("cutover",), ("rollback",), ("start", "cutover")):
             for command in commands:
-                ends(url, command)
+                ends(copied, command)
             for _ in range(2):
                 row = conn.execute(insert.encode(), [f"n{len(ids)}"]).fetchone()
                 assert row
@@ -156,10 +160,10 @@ def test_ids_go_on_upwards_after_the_cutover_and_after_the_rollback(url: str) ->
         assert conn.execute(f"select count(*) - count(distinct id) from {T}".encode()).fetchone() == (0,)
 
 
-def test_a_rolled_back_migration_can_be_cleaned_and_begun_anew(url: str) -> None:
-    for command in ("start", "cutover", "rollback", "clean --abandon", "start", "cutover"):
-        ends(url, command)
-    with session(url) as conn:
+def test_a_rolled_back_migration_can_be_cleaned_and_begun_anew(copied: str) -> None:
+    for command in ("cutover", "rollback", "clean --abandon", "start", "cutover"):
+        ends(copied, command)
+    with session(copied) as conn:
         assert not misplaced(conn)
 
 

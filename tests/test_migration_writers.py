@@ -11,6 +11,7 @@ from tests.baselines import application_url, baseline
 from tests.command_line import dpm
 from tests.interleaving import Connection, session
 from tests.migrated import misplaced
+from tests.migrating import migrating
 from tests.standing_copies import Command, standing_copy, wait_for_one_that_waits
 
 pytestmark = pytest.mark.sql
@@ -54,6 +55,12 @@ def url(server: EmbeddedServer) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def copied(server: EmbeddedServer) -> Iterator[str]:
+    with migrating(server, "start", rows=3_000, dirty=True) as url:
+        yield url
+
+
 def cut_over(url: str) -> None:
     done = dpm(url, "migrate", "cutover")
     assert done.returncode == 0, done.stderr
@@ -69,13 +76,12 @@ def test_whatever_is_written_while_a_bite_is_copied_is_in_the_new_tables(url: st
         assert not misplaced(conn)
 
 
-def test_what_is_written_between_the_copy_and_the_cutover_is_in_the_new_tables(url: str) -> None:
-    assert dpm(url, "migrate", "start", "--set-aside").returncode == 0
+def test_what_is_written_between_the_copy_and_the_cutover_is_in_the_new_tables(copied: str) -> None:
     for statement in STATEMENTS:
-        with session(url, autocommit=True) as writer:
+        with session(copied, autocommit=True) as writer:
             writer.execute(statement.encode())
-    cut_over(url)
-    with session(url) as conn:
+    cut_over(copied)
+    with session(copied) as conn:
         assert not misplaced(conn)
 
 

@@ -81,9 +81,14 @@ def keys_waiting(conn: psycopg.Connection[Any], log: str, bound: int = 2**62) ->
 def _count(conn: psycopg.Connection[Any], call: str, values: list[Any]) -> int:
     try:
         row = conn.execute(f"select {MIGRATION}.{call}".encode(), values).fetchone()
-    except psycopg.errors.UniqueViolation as error:
+    except psycopg.errors.NumericValueOutOfRange as error:
         raise DpmError(
-            f"{error.diag.message_primary}. {error.diag.message_hint or error.diag.message_detail}"
+            "A row has been given an id above 2,147,483,647, which the original tables cannot hold. Give it another in the"
+            " new one: update ... set id = default."
+        ) from error
+    except psycopg.errors.IntegrityError as error:
+        raise DpmError(
+            f"{error.diag.message_primary}. {error.diag.message_hint or error.diag.message_detail} Then do this again."
         ) from error
     assert row is not None
     return int(row[0])

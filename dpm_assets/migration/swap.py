@@ -164,7 +164,7 @@ def _attempt(
             conn.execute(f"select {MIGRATION}.swap(%s)".encode(), [way is _FORWARD])
             _run_as_login(conn, [make for dependent in dependents for make in dependent.makes])
             conn.execute("set local statement_timeout = 0")
-    except _ChangedMeanwhile:
+    except (_ChangedMeanwhile, psycopg.errors.DependentObjectsStillExist):
         return "somebody changed what hangs on them, or their columns"
     except _TooMuchLeft:
         return "programs wrote more than could be brought over in a moment"

@@ -37,7 +37,7 @@ begin
 end
 $$;
 
--- Both sequences of a table go on after the higher of the two. Raises when the one that is used next cannot count so far.
+-- Both sequences of a table go on after the higher of the two, as far as they can count.
 create or replace function prop_trading_model_migration.align_sequences(original regclass, successor regclass) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
