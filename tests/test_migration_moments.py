@@ -11,6 +11,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.migration import swap
 from dpm_assets.migration.following import LITTLE
 from dpm_assets.server import EmbeddedServer
+from tests.baselines import application_url
 from tests.interleaving import Connection, session
 from tests.migrated import misplaced
 from tests.migrating import migrating
@@ -210,12 +211,12 @@ def test_a_transaction_that_would_miss_the_last_writes_by_its_snapshot_is_waited
     migration: Migration, way: Way
 ) -> None:
     migration.bring_before(way)
-    with session(migration.db.url) as reader:
+    with session(application_url(migration.db.url)) as reader:
         reader.execute("set transaction isolation level repeatable read")
         reader.execute("select 1")
         seen = rows(migration.conn)
         migration.conn.execute(f"update {T} set profit = 1234 where account_id = 'a1'".encode())
-        with pytest.raises(DpmError, match=r"began long ago go on: \d+"):
+        with pytest.raises(DpmError, match=r"began long ago go on: session \d+"):
             migration.go(way, patience=0.3)
         assert rows(reader) == seen
     migration.go(way)

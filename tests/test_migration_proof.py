@@ -24,7 +24,7 @@ _JANUARY = "'raw_trades_closed', '2024-01-01'"
 @pytest.fixture
 def conn(server: EmbeddedServer) -> Iterator[Connection]:
     """A baseline whose every month is copied."""
-    with migrating(server, "start") as url, session(url, autocommit=True) as conn:
+    with migrating(server, "start", rows=1_000) as url, session(url, autocommit=True) as conn:
         yield conn
 
 
@@ -120,13 +120,14 @@ def test_the_proof_notices_a_change_of_any_column(conn: Connection, table: str, 
     passed_over = []
     for column, kind in columns:
         with conn.transaction(force_rollback=True):
-            conn.execute(
+            changed = conn.execute(
                 f"update {copy} set {column} = {_CHANGED[kind].format(column)}"
                 f" where id = (select min(id) from {copy} where {day} between '2024-01-02' and '2024-01-20')".encode()
             )
             found = conn.execute(
                 "select equal from prop_trading_model_migration.compare_part(%s, '2024-01-01')", [table]
             ).fetchone()
+        assert changed.rowcount == 1
         if found != (False,):
             passed_over.append(column)
     assert len(columns) > 20 and not passed_over

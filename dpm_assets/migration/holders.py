@@ -1,4 +1,4 @@
-"""Who holds tables, in words."""
+"""Who holds tables, and old snapshots, in words."""
 
 from typing import Any
 
@@ -28,5 +28,24 @@ def holders(conn: psycopg.Connection[Any], tables: list[int]) -> list[str]:
         order by 1
         """,
         {"tables": tables},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def older_snapshots(conn: psycopg.Connection[Any], xid: str) -> list[str]:
+    """The other sessions of this database that read with a snapshot older than this transaction.
+
+    The kind of a backend is shown to its own login and to privileged ones alone, so it is told by what everybody sees: autovacuum
+    and its like have no login, replication no database.
+    """
+    rows = conn.execute(
+        """
+        select format('session %%s (%%s)', pid, coalesce(nullif(application_name, ''), usename::text))
+        from pg_stat_activity
+        where datname = current_database() and usesysid is not null and pid <> pg_backend_pid()
+            and backend_xmin is not null and age(backend_xmin) > age(%s::text::xid)
+        order by pid
+        """,
+        [xid],
     ).fetchall()
     return [row[0] for row in rows]

@@ -22,7 +22,7 @@ from dpm_assets.migration.dependents import (
 )
 from dpm_assets.migration.following import LITTLE, follow_side, keys_waiting, leaves_without_log
 from dpm_assets.migration.hanging import mark
-from dpm_assets.migration.holders import holders
+from dpm_assets.migration.holders import holders, older_snapshots
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
 from dpm_assets.migration.parts import parts
@@ -254,20 +254,11 @@ def _wait_for_older_snapshots(conn: psycopg.Connection[Any], give_up: float) -> 
     that takes over: such transactions end first."""
     row = conn.execute("select pg_current_xact_id()::xid").fetchone()
     assert row is not None
-    while True:
-        older = conn.execute(
-            """
-            select pid, application_name from pg_stat_activity
-            where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
-                and backend_xmin is not null and age(backend_xmin) > age(%s::text::xid)
-            """,
-            [str(row[0])],
-        ).fetchall()
-        if not older:
-            return
+    while older := older_snapshots(conn, str(row[0])):
         if monotonic() > give_up:
-            named = ", ".join(f"{pid} ({application})" for pid, application in older)
-            raise DpmError(f"Transactions that began long ago go on: {named}. End them or wait, then do this again.")
+            raise DpmError(
+                f"Transactions that began long ago go on: {', '.join(older)}. End them or wait, then do this again."
+            )
         sleep(0.05)
 
 
