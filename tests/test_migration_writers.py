@@ -12,7 +12,7 @@ from tests.command_line import dpm
 from tests.interleaving import Connection, session
 from tests.migrated import misplaced
 from tests.migrating import migrating
-from tests.standing_copies import Command, standing_copy, wait_for_one_that_waits
+from tests.standing_copies import Command, make_ledger, standing_copy, wait_for_one_that_waits
 
 pytestmark = pytest.mark.sql
 
@@ -136,7 +136,13 @@ def test_a_writer_whose_snapshot_is_older_than_the_copy_is_not_lost(url: str) ->
         assert not misplaced(conn)
 
 
-def test_the_start_waits_for_a_writer_who_has_written_without_a_log(url: str) -> None:
+@pytest.mark.parametrize("owned_already", [False, True])
+def test_the_start_waits_for_a_writer_who_has_written_without_a_log(url: str, owned_already: bool) -> None:
+    """At the change of the owner, and where nothing of that is left to do, at the trigger."""
+    if owned_already:
+        with session(url, autocommit=True) as conn:
+            make_ledger(conn)
+            conn.execute(f"reset role; alter table {T} owner to dpm_owner".encode())
     with session(url) as early:
         early.execute(STATEMENTS[0].encode())
         early.execute(STATEMENTS[2].encode())
