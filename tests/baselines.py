@@ -197,7 +197,7 @@ def made_once(server: EmbeddedServer, name: str, source: str, make: Callable[[st
         if not admin.execute("select true from pg_database where datname = %s", [name]).fetchone():
             with copied_database(server, source) as url:
                 make(url)
-                half = sql.Identifier(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+                half = sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(url)["dbname"]))
                 admin.execute(sql.SQL("alter database {} rename to {}").format(half, sql.Identifier(name)))
     return name
 

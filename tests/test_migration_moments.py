@@ -10,6 +10,7 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.migration import swap
 from dpm_assets.migration.following import LITTLE
+from dpm_assets.migration.start import copy_everything
 from dpm_assets.server import EmbeddedServer
 from tests.baselines import application_url
 from tests.interleaving import Connection, session
@@ -243,10 +244,9 @@ def test_a_month_that_is_not_verified_any_more_keeps_the_cutover_waiting(
     migration: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody's verify has found it to differ since it was copied."""
-    copy = swap.copy_everything
 
     def copy_then_find_a_difference(*arguments: Any) -> None:
-        copy(*arguments)
+        copy_everything(*arguments)
         migration.conn.execute("select prop_trading_model_migration.reset_part('raw_trades_closed', '2024-02-01')")
 
     monkeypatch.setattr(swap, "copy_everything", copy_then_find_a_difference)
