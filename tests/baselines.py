@@ -167,28 +167,33 @@ def baseline(
 ) -> Iterator[str]:
     """The administrator's URL of a new database that holds the baseline; dropped at the end, whoever is connected.
 
-    `owned`: by the login of the firm's application, as it is where nobody thought of it.
+    `owned`: by the login of the firm's application, as it is where nobody thought of it. In another tablespace it is made, not
+    copied, and takes the room that it takes where it grew.
     """
-    with copied_database(server, baseline_template(server, rows, dirty, owned), tablespace) as url:
+    grown = tablespace != "pg_default"
+    source = "template1" if grown else baseline_template(server, rows, dirty, owned)
+    with copied_database(server, source, tablespace) as url:
+        if grown:
+            _make(url, rows, dirty, owned)
         yield url
 
 
 def baseline_template(server: EmbeddedServer, rows: int, dirty: bool = False, owned: bool = False) -> str:
     """The name of a database that holds the baseline, to be copied."""
-
-    def make(url: str) -> None:
-        with psycopg.connect(url, autocommit=True) as conn:
-            run_file(conn, sql_dir() / "schema_baseline.sql")
-            fill(conn, rows)
-            if dirty:
-                soil(conn)
-            conn.execute(APPLICATION_ROLE.encode())
-            if owned:
-                conn.execute(_OWNED.encode())
-            conn.execute("vacuum (analyze)")
-
     name = f"baseline_{rows}{'_dirty' if dirty else ''}{'_owned' if owned else ''}"
-    return made_once(server, name, "template1", make)
+    return made_once(server, name, "template1", lambda url: _make(url, rows, dirty, owned))
+
+
+def _make(url: str, rows: int, dirty: bool, owned: bool) -> None:
+    with psycopg.connect(url, autocommit=True) as conn:
+        run_file(conn, sql_dir() / "schema_baseline.sql")
+        fill(conn, rows)
+        if dirty:
+            soil(conn)
+        conn.execute(APPLICATION_ROLE.encode())
+        if owned:
+            conn.execute(_OWNED.encode())
+        conn.execute("vacuum (analyze)")
 
 
 def made_once(server: EmbeddedServer, name: str, source: str, make: Callable[[str], None]) -> str:
