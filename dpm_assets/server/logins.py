@@ -48,6 +48,12 @@ def make_first_objects(conn: psycopg.Connection[Any], service_password: str) -> 
     )
 
 
+def let_service_make_tables(conn: psycopg.Connection[Any]) -> None:
+    """In Dagster's database. Before PostgreSQL 16 a login that inherits nothing is not given the owner's right to do so."""
+    if conn.info.server_version < 160000:
+        conn.execute(sql.SQL("grant create on schema public to {}").format(sql.Identifier(SERVICE)))
+
+
 def make_database(conn: psycopg.Connection[Any], name: str, owner: str) -> None:
     conn.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner)))
 

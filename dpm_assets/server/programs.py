@@ -1,8 +1,12 @@
 """Running PostgreSQL's programs: as the server's user, without this environment's PG* variables, output to a file."""
 
+import ctypes
 import os
 import re
+import signal
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from dpm_assets.errors import DpmError
@@ -15,13 +19,26 @@ def forget_other_servers() -> None:
         del os.environ[name]
 
 
-def run(command: list[str], user: ServerUser | None, output: Path) -> None:
+def without_other_servers(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith("PG")}
+
+
+def end_with_parent() -> None:
+    """In a child: ask Linux to end it should the process that starts it be killed."""
+    set_death_signal = 1
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGTERM)
+
+
+def run(
+    command: list[str], user: ServerUser | None, output: Path, environment: Mapping[str, str] | None = None
+) -> None:
     """Run a program to its end. Raises DpmError with what it said.
 
-    The output goes to a file: a pipe would be held open by the server that the program starts.
+    The output goes to a file: a pipe would be held open by the server that the program starts. Without `environment`, it
+    gets this process's, less the PG* variables. Should this process be killed, the program is asked to end.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    environment["LC_ALL"] = "C"  # messages that the caller can read, whatever language is set
+    given = os.environ if environment is not None else without_other_servers(os.environ)
+    environment = {**given, **(environment or {}), "LC_ALL": "C"}  # messages that the caller can read, whatever is set
     environment.pop("LANGUAGE", None)
     with output.open("ab") as file:
         begin = file.seek(0, os.SEEK_END)
@@ -33,6 +50,7 @@ def run(command: list[str], user: ServerUser | None, output: Path) -> None:
                 stderr=file,
                 env=environment,
                 check=False,
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,
                 **as_user(user),
             )
         except (OSError, subprocess.SubprocessError) as error:

@@ -1,6 +1,5 @@
 """The processes of the service: started together, watched, stopped together with all that they started."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -9,6 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from dpm_assets.server.programs import end_with_parent
 
 STOP_SECONDS = 8.0
 
@@ -34,7 +35,7 @@ def start(name: str, command: list[str], environment: Mapping[str, str], logs: P
             stderr=subprocess.STDOUT,
             env=dict(environment),
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
     return Child(name, log, process)
 
@@ -57,12 +58,6 @@ def _signal(child: Child, number: int) -> None:
         os.killpg(child.process.pid, number)
     except ProcessLookupError:
         return
-
-
-def _end_with_parent() -> None:
-    """Ask Linux to end this child should dpm itself be killed, so that no process is left without its service."""
-    set_death_signal = 1
-    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGTERM)
 
 
 def last_lines(log: Path, count: int = 5) -> str:

@@ -46,7 +46,7 @@ def up(
     began = time.monotonic()
     ui_port = port or settings().port
     settings().home.mkdir(parents=True, exist_ok=True)
-    with _only_one(), _signals():
+    with only_one(), _signals():
         children: list[processes.Child] = []
         stop_server = False
         try:
@@ -226,7 +226,8 @@ def _refuse_taken(port: int) -> None:
 
 
 @contextmanager
-def _only_one() -> Iterator[None]:
+def only_one() -> Iterator[None]:
+    """Hold the home as its one service. Raises DpmError when another does."""
     with (settings().home / "service.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
