@@ -9,6 +9,7 @@ from dpm_assets.loads import checks as load_checks
 from dpm_assets.loads import sensors as load_sensors
 from dpm_assets.migration import assets as migration_assets
 from dpm_assets.monitor import assets as monitor_assets
+from dpm_assets.monitor import runs as monitor_runs
 from dpm_assets.partitions import assets as partition_assets
 from dpm_assets.partitions import checks as partition_checks
 from dpm_assets.partitions import schedules as partition_schedules
@@ -59,6 +60,7 @@ defs = dg.Definitions(
         partition_checks.check_job,
         monitor_assets.collect_partition_statistics,
         monitor_assets.log_query_performance,
+        monitor_runs.delete_old_runs_job,
         cold_assets.archive_months,
         cold_assets.archive_years,
         *refresh_checks.JOBS,
@@ -71,6 +73,7 @@ defs = dg.Definitions(
         partition_checks.hourly_partition_check,
         monitor_assets.daily_partition_statistics,
         monitor_assets.query_log_every_15_minutes,
+        monitor_runs.nightly_deletion_of_old_runs,
         cold_assets.monthly_archive,
         cold_assets.yearly_archive,
         refresh_schedules.hourly_refresh,

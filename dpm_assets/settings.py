@@ -108,6 +108,13 @@ class Settings(BaseSettings):
             cutoffs[feed] = timedelta(hours=int(match[1]), minutes=int(match[2]))
         return cutoffs
 
+    keep_runs_days: int | None = Field(90, ge=1, description="Days that Dagster's ended runs are kept; 0: for ever.")
+
+    @field_validator("keep_runs_days", mode="before")
+    @classmethod
+    def _for_ever(cls, value: object) -> object:
+        return None if str(value).strip() == "0" else value
+
     lag_warning_seconds: int = Field(15 * 60, ge=1, description="Age of a change that no view shows yet: a warning.")
     lag_error_seconds: int = Field(2 * 60 * 60, ge=1, description="Age of a change that no view shows yet: an error.")
     query_log_days: int = Field(14, ge=1, description="Days that snapshots of what statements cost are kept.")
