@@ -11,14 +11,10 @@ _PAGE = Path(__file__).parent.parent / "docs" / "operation.md"
 
 
 def commands(title: str) -> str:
-    """The commands of a block that begins with the comment `title`, or of the indented lines after that heading."""
-    text = _PAGE.read_text(encoding="utf-8")
-    block = re.search(rf"```sh\n# {re.escape(title)}\n(.*?)```", text, re.DOTALL)
-    if block:
-        return block[1]
-    section = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
-    assert section, f"{_PAGE.name} has nothing that is called {title}"
-    return "".join(f"{line}\n" for line in re.findall(r"^    (\S.*)$", section[1], re.MULTILINE))
+    """The commands of the block that begins with the comment `title`."""
+    block = re.search(rf"```sh\n# {re.escape(title)}\n(.*?)```", _PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert block, f"{_PAGE.name} has no commands that are called {title}"
+    return block[1]
 
 
 def run(title: str, replaced: Mapping[str, str], **variables: str) -> str:

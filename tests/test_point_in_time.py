@@ -56,13 +56,13 @@ def test_the_documented_commands_go_back_to_a_point_in_time(server: EmbeddedServ
 
 def test_the_documented_commands_back_up_and_restore(server: EmbeddedServer, backups: Path) -> None:
     there = {"/backups": str(backups)}
-    assert "whole" in run("Backup", there, DPM_HOME=str(server.home))
+    assert "whole" in run("back up", there, DPM_HOME=str(server.home))
     seen = picture(server)
     server.stop()
     server.home.rename(backups / "lost")
     fresh = EmbeddedServer(backups / "fresh", None, SMALL)
     try:
-        assert "No difference" in run("Restore", there, DPM_HOME=str(fresh.home))
+        assert "No difference" in run("restore", there, DPM_HOME=str(fresh.home))
         assert not differences(seen, picture(fresh))
     finally:
         fresh.stop()
