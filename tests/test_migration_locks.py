@@ -16,6 +16,7 @@ from tests.standing_copies import Command, copy_may_not_end_a_bite, let_it_go_on
 pytestmark = pytest.mark.sql
 
 T = "prop_trading_model.raw_trades_closed"
+SECONDS = 60
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_two_starts_at_once_copy_everything_once(url: str) -> None:
         first = Command(url, "start")
         wait_for_one_that_waits(url, holder, first)
         second = Command(url, "start")
-        # Not told by anything that it waits for: it may take another month, wait for this one, or say that it is being copied.
+        wait_until_both_stand(url, second)  # in a month of its own, since the first one's is taken
         let_it_go_on(holder)
         first.ends()
         second.ends()
@@ -120,8 +121,10 @@ def test_a_cutover_during_a_copy_waits_for_it_and_a_clean_is_refused(url: str) -
 def wait_until_both_stand(url: str, command: Command) -> None:
     """The copy in its bite, and the command in another or before the first one's month."""
     waiting = "select count(*) from pg_stat_activity where wait_event = 'advisory' and datname = current_database()"
+    give_up = time.monotonic() + SECONDS
     with session(url, autocommit=True) as observer:
         while observer.execute(waiting.encode()).fetchone() != (2,):
+            assert time.monotonic() < give_up, "the two never stood at once"
             assert command.process.poll() is None, command.process.communicate()[0]
             time.sleep(0.02)
 
