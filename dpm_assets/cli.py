@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from dpm_assets.alerts.commands import app as alerts_app
 from dpm_assets.backup.commands import backup, restore
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.commands import load
@@ -47,6 +48,7 @@ app.add_typer(migrate_app, name="migrate")
 app.add_typer(indexes_app, name="indexes")
 app.add_typer(loads_app, name="loads")
 app.add_typer(rejects_app, name="rejects")
+app.add_typer(alerts_app, name="alerts")
 
 
 def main() -> None:

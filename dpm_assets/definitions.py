@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from dpm_assets.alerts import sensors as alert_sensors
 from dpm_assets.loads import assets as load_assets
 from dpm_assets.loads import checks as load_checks
 from dpm_assets.loads import sensors as load_sensors
@@ -80,7 +81,7 @@ defs = dg.Definitions(
         load_checks.daily_reconciliation,
         *refresh_checks.SCHEDULES,
     ],
-    sensors=[load_sensors.landing_sensor, refresh_sensors.trade_changes_sensor],
+    sensors=[load_sensors.landing_sensor, refresh_sensors.trade_changes_sensor, alert_sensors.alert_sensor],
     resources={"warehouse": Warehouse()},
     # A run is a process of its own already; a process for each step would double the time to a refreshed view.
     executor=dg.in_process_executor,

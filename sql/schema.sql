@@ -12,6 +12,7 @@ set client_min_messages = warning;
 \ir tables/model_tables.sql
 \ir tables/pipeline_log.sql
 \ir tables/loads.sql
+\ir tables/alerts.sql
 \ir tables/changes.sql
 \ir tables/cold_months.sql
 \ir tables/rollups.sql

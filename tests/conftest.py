@@ -20,6 +20,7 @@ from dpm_assets.schema.apply import apply_schema
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import settings, sql_dir
 from dpm_assets.warehouse import sensor_database
+from tests.alerting import Alerting
 from tests.interleaving import Connection, session
 from tests.places import keep_files_in_memory, open_folder
 from tests.servers import OLDEST, SMALL, MakeServer, needs_oldest, own_server
@@ -182,6 +183,13 @@ def connected(db: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databas
     sensor_database.cache_clear()
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def alerting(connected: Database, instance: dg.DagsterInstance, tmp_path: Path) -> Iterator[Alerting]:
+    """The alerts on a warehouse in which nothing is wrong; messages go into a log file, and to a webhook of the test."""
+    with Alerting.on(connected, instance, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3587,6 +3587,7 @@ begin
     grant usage on all sequences in schema prop_trading_model to dpm_loader;
     grant insert on prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log to dpm_refresher;
     grant usage on sequence prop_trading_model.pipeline_execution_log_id_seq to dpm_refresher;
+    grant insert, update, delete on prop_trading_model.alert_incidents, prop_trading_model.alert_messages to dpm_refresher;
     foreach wanted in array for_readers || for_loaders || for_refreshers loop
         if to_regprocedure('prop_trading_model.' || wanted) is null then
             continue;  -- of 002_add_materialized_views.sql, while 001_add_partitioning.sql is applied
