@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: install run test test-sql test-mutations check format docs clean
+.PHONY: install run test test-sql test-mutations e2e check format columns docs clean
 
 install: $(STAMP)
 
@@ -32,6 +32,10 @@ test-sql: install
 test-mutations: install
 	$(BIN)/python -m pytest -m mutation
 
+# The UI in Debian's Chromium, against the whole service; DPM_SCREENSHOTS=1 refreshes the pictures in docs/images.
+e2e: install
+	$(BIN)/python -m pytest -n 0 -m e2e tests/test_ui.py
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,6 +52,10 @@ format: install
 docs: install
 	$(BIN)/python -m dpm_assets.reference
 	$(BIN)/python -m mkdocs build --strict --quiet -f docs/mkdocs/mkdocs.yml
+
+# What the graph says of columns, written anew from the catalogue of a database that has the schema.
+columns: install
+	DPM_WRITE_COLUMNS=1 $(BIN)/python -m pytest -n 0 tests/test_columns.py -k the_catalogue_says
 
 clean:
 	rm -rf site $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

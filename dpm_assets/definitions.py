@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from dpm_assets.alerts import sensors as alert_sensors
+from dpm_assets.code_links import with_code_links
 from dpm_assets.loads import assets as load_assets
 from dpm_assets.loads import checks as load_checks
 from dpm_assets.loads import sensors as load_sensors
@@ -36,8 +37,8 @@ def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
 
 
 defs = dg.Definitions(
-    assets=[
-        *dg.load_assets_from_modules(
+    assets=with_code_links(
+        dg.load_assets_from_modules(
             [
                 schema_assets,
                 partition_assets,
@@ -48,8 +49,8 @@ defs = dg.Definitions(
                 migration_assets,
             ],
             include_specs=True,
-        ),
-    ],
+        )
+    ),
     asset_checks=[load_checks.agrees_with_trades, partition_checks.partitions_are_sound, *refresh_checks.CHECKS],
     jobs=[
         refresh_jobs.refresh_job,

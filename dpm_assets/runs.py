@@ -1,4 +1,4 @@
-"""What sensors ask of Dagster's runs: is one under way, and how long to wait after failures."""
+"""What runs are tagged with, and what sensors ask of them: is one under way, and how long to wait after failures."""
 
 import time
 
@@ -8,6 +8,15 @@ from dagster import DagsterRunStatus, RunsFilter
 # A job that fails is tried again later and later, so that a broken warehouse is not flooded with runs.
 FIRST_PAUSE_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 600
+
+
+def about(domain: str, effect: str) -> dict[str, str]:
+    """Tags of a job and its runs, to filter by: what it is about, and what it does to the data.
+
+    Effects: "reads", "derives" (recomputes what follows from the raw rows), "loads", "archives", "makes" (schema, partitions).
+    """
+    return {"dpm/domain": domain, "dpm/effect": effect}
+
 
 _UNDER_WAY = [
     DagsterRunStatus.QUEUED,

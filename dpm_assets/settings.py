@@ -65,6 +65,18 @@ class Settings(BaseSettings):
         "refuse", description="A load for a month or year in the archive: refuse the file, or restore it."
     )
 
+    repository_url: str = Field(
+        "", description="Where the code is, https://github.com/owner/name or a GitLab's: the UI links to it."
+    )
+    repository_branch: str = Field("main", description="The branch of the repository that the UI links to.")
+
+    @field_validator("repository_url")
+    @classmethod
+    def _repository(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https://[^@?#]*(github|gitlab)[^@?#]*", value):
+            raise ValueError("write it as https://github.com/owner/name, or as a GitLab has it, without a login")
+        return value.rstrip("/")
+
     @property
     def cold_root(self) -> str:
         """Where the archive is: a folder, or a URL without a password."""

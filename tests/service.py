@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ DPM = [sys.executable, "-m", "dpm_assets"]
 
 
 class Service:
-    """`dpm up` with its own home, landing folder and port."""
+    """`dpm up` with its own home, landing folder and port, and what else of its settings is given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.settings = settings
         self.home = folder / "home"
         self.landing = folder / "landing"
         self.port = free_port()
@@ -37,6 +40,7 @@ class Service:
             "DPM_HOME": str(self.home),
             "DPM_LANDING": str(self.landing),
             "DPM_PORT": str(self.port),
+            **self.settings,
             **({"DPM_PG_BIN": binaries} if binaries else {}),
         }
 
@@ -52,6 +56,29 @@ class Service:
                 [*DPM, "up", *arguments], env=self.environment, stdout=output, stderr=output
             )
         wait_for(self._up, 180, f"the UI on port {self.port}")
+
+    def load_sample(self, trades: int, months: int, first: date) -> None:
+        """Load a sample through the landing folder of the running service, and wait until the views show it."""
+        made = self.dpm("sample", "--trades", str(trades), "--months", str(months), "--start", f"{first:%Y-%m}", "--seed", "3",
+                        "--out", str(self.folder / "sample"))  # fmt: skip
+        assert made.returncode == 0, made.stderr
+        for feed in ("plans", "accounts", "trades"):
+            (self.landing / feed).mkdir(parents=True, exist_ok=True)
+            for file in sorted((self.folder / "sample" / feed).glob("*.csv")):
+                file.replace(self.landing / feed / file.name)
+        wait_for(lambda: self.shown() == trades, 120, f"{trades:,} trades in mv_daily_trading_stats")
+        wait_for(self.idle, 60, "the end of the refresh")
+
+    def shown(self) -> int:
+        """The trades that mv_daily_trading_stats counts; -1 while a change is pending."""
+        with self.connect() as conn:
+            row = conn.execute("select coalesce(sum(total_trades), 0) from mv_daily_trading_stats").fetchone()
+            waiting = conn.execute("select keys, views from pending_changes()").fetchone()
+        assert row is not None and waiting is not None
+        return int(row[0]) if waiting == (0, []) else -1
+
+    def idle(self) -> bool:
+        return not self.runs("status in ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED')")
 
     def _up(self) -> bool:
         assert self.process is not None

@@ -46,33 +46,13 @@ def service() -> Iterator[Service]:
     """The service with 12 months of trades loaded through the landing folder, and refreshed."""
     with open_folder("service") as folder:
         running = Service(folder)
-        made = running.dpm("sample", "--trades", "20000", "--months", "12", "--start", f"{FIRST:%Y-%m}", "--seed", "3",
-                           "--out", str(folder / "sample"))  # fmt: skip
-        assert made.returncode == 0, made.stderr
         running.start()
         try:
-            for feed in ("plans", "accounts", "trades"):
-                (running.landing / feed).mkdir(parents=True, exist_ok=True)
-                for file in sorted((folder / "sample" / feed).glob("*.csv")):
-                    file.replace(running.landing / feed / file.name)
-            wait_for(lambda: _shown(running) == 20_000, 120, "20,000 trades in mv_daily_trading_stats")
-            wait_for(lambda: _idle(running), 60, "the end of the refresh")
+            running.load_sample(20_000, 12, FIRST)
             yield running
         finally:
             if running.process:
                 running.stop()
-
-
-def _shown(service: Service) -> int:
-    with service.connect() as conn:
-        row = conn.execute("select coalesce(sum(total_trades), 0) from mv_daily_trading_stats").fetchone()
-        waiting = conn.execute("select keys, views from pending_changes()").fetchone()
-    assert row is not None and waiting is not None
-    return int(row[0]) if waiting == (0, []) else -1
-
-
-def _idle(service: Service) -> bool:
-    return not service.runs("status in ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED')")
 
 
 def test_files_in_the_landing_folder_end_in_views_and_in_done(service: Service) -> None:
@@ -85,7 +65,7 @@ def test_files_in_the_landing_folder_end_in_views_and_in_done(service: Service) 
 
 def test_a_copy_by_psql_is_refreshed_and_appears_in_the_lineage(service: Service) -> None:
     day = MONTHS[4].replace(day=9)
-    before = _shown(service)
+    before = service.shown()
     with (
         service.connect() as conn,
         conn.cursor() as cursor,
@@ -94,7 +74,7 @@ def test_a_copy_by_psql_is_refreshed_and_appears_in_the_lineage(service: Service
         ) as copy,
     ):
         copy.write_row(("psql-1", "by-psql", "1", "EURUSD", day, "12.50"))
-    wait_for(lambda: _shown(service) == before + 1, 60, "the trade in the view")
+    wait_for(lambda: service.shown() == before + 1, 60, "the trade in the view")
     with service.connect("dagster") as conn:
         row = conn.execute(
             "select count(*) from event_logs where asset_key = '[\"raw_trades_closed\"]' and partition = %s"
@@ -105,7 +85,7 @@ def test_a_copy_by_psql_is_refreshed_and_appears_in_the_lineage(service: Service
 
 
 def test_a_bad_file_goes_to_failed_with_its_reason_and_the_next_file_is_loaded(service: Service) -> None:
-    before = _shown(service)
+    before = service.shown()
     folder = service.landing / "trades"
     (folder / "bad.csv").write_text("tradeId,symbol\n1,EURUSD\n")
     (folder / "good.csv").write_text(
@@ -114,14 +94,14 @@ def test_a_bad_file_goes_to_failed_with_its_reason_and_the_next_file_is_loaded(s
     )
     reason = folder / "failed" / "bad.csv.reason.txt"
     wait_for(lambda: reason.exists() and "account_id" in reason.read_text(), 60, "the refusal, naming the column")
-    wait_for(lambda: _shown(service) == before + 1, 60, "the good file in the view")
+    wait_for(lambda: service.shown() == before + 1, 60, "the good file in the view")
 
 
 @pytest.mark.parametrize("retry", ["automatic", "re-execute"])
 def test_a_backfill_of_12_months_killed_after_the_fifth_goes_on_with_the_seven_that_are_left(
     service: Service, retry: str
 ) -> None:
-    wait_for(lambda: _idle(service), 60, "the end of other runs")
+    wait_for(service.idle, 60, "the end of other runs")
     with service.connect() as blocker, service.connect() as watcher:
         _stop_at(watcher, MONTHS[5])
         blocker.execute("select pg_advisory_lock(6)")
@@ -230,11 +210,11 @@ def test_a_second_service_on_the_same_home_is_refused_in_one_sentence(service: S
 
 
 def test_ctrl_c_stops_all_and_a_second_start_is_warm(service: Service) -> None:
-    before = _shown(service)
+    before = service.shown()
     assert service.stop() == 0
     assert not _processes_of(service), "nothing that the service started is left"
     service.start()
-    assert _shown(service) == before
+    assert service.shown() == before
 
 
 def _processes_of(service: Service) -> list[str]:

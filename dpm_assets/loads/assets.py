@@ -3,9 +3,12 @@
 import dagster as dg
 from pydantic import Field
 
+from dpm_assets.code_links import sql_link
+from dpm_assets.columns.metadata import column_metadata
 from dpm_assets.loads.events import materializations, partitions_of, row_counts
 from dpm_assets.loads.feeds import FEEDS, Feed
 from dpm_assets.loads.waiting import load_waiting
+from dpm_assets.runs import about
 from dpm_assets.warehouse import Warehouse
 
 POOL = "loads"
@@ -28,7 +31,11 @@ def feed_asset(feed: Feed) -> dg.AssetsDefinition:
             f"{feed.description} Files that are dropped into landing/{feed.name} are loaded by the landing sensor; "
             "materializing loads what is waiting there now."
         ),
-        metadata={"dagster/table_name": f"prop_trading_model.{feed.table}"},
+        metadata={
+            "dagster/table_name": f"prop_trading_model.{feed.table}",
+            **column_metadata(feed.table),
+            **sql_link(f"table {feed.table}"),
+        },
     )
     def raw_table(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
         loaded = load_waiting(context.log, warehouse.db, [feed.name])
@@ -67,6 +74,9 @@ def load_files(context: dg.OpExecutionContext, config: LandingConfig, warehouse:
         )
 
 
-@dg.job(description="Load the files that are waiting in the landing folder.")
+@dg.job(
+    description="Load the files that are waiting in the landing folder.",
+    tags=about("loads", "loads"),
+)
 def load_landing() -> None:
     load_files()

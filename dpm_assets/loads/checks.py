@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from psycopg.rows import dict_row
 
+from dpm_assets.runs import about
 from dpm_assets.warehouse import Warehouse
 
 _COUNTS = """
@@ -64,11 +65,13 @@ reconciliation_job = dg.define_asset_job(
     "reconcile_metrics",
     selection=dg.AssetSelection.checks(agrees_with_trades),
     description="Compare the API's own metrics with the trades.",
+    tags=about("loads", "reads"),
 )
 
 daily_reconciliation = dg.ScheduleDefinition(
     name="daily_reconciliation",
     job=reconciliation_job,
+    tags=reconciliation_job.tags,
     cron_schedule="15 4 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -22,6 +22,7 @@ MAX_RUNTIME = {"dagster/max_runtime": "14400"}
 
 @dg.sensor(
     job=load_landing,
+    tags=load_landing.tags,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Loads what is dropped into landing/<feed>, once it is complete; then done/ or failed/ has the file.",

@@ -5,6 +5,7 @@ from datetime import date
 import dagster as dg
 from pydantic import Field
 
+from dpm_assets.columns.metadata import column_metadata
 from dpm_assets.migration.names import MIGRATION, Moved
 from dpm_assets.months import MONTHS_AHEAD, YEARS, key_of
 from dpm_assets.warehouse import Warehouse
@@ -34,7 +35,7 @@ def migrated(name: str, table: Moved, partitions_def: dg.PartitionsDefinition[st
             "kept up to date, while programs use the original. A run that was stopped goes on where it was; dpm migrate "
             "cutover ends it. Of no use to a warehouse that has nothing to migrate."
         ),
-        metadata={"dagster/table_name": f"{MIGRATION}.parts"},
+        metadata={"dagster/table_name": f"{MIGRATION}.parts", **column_metadata(table)},
     )
     def migrated_table(
         context: dg.AssetExecutionContext, config: MigrationConfig, warehouse: Warehouse

@@ -7,10 +7,12 @@ from typing import Any
 
 import dagster as dg
 
+from dpm_assets.code_links import sql_link
 from dpm_assets.monitor.charts import as_markdown, stacked_bars
 from dpm_assets.monitor.queries import log_queries, slowest
 from dpm_assets.partitions.assets import POOL
 from dpm_assets.partitions.sizes import Partition, collect_statistics, partitioned_tables, partitions
+from dpm_assets.runs import about
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse
 
@@ -24,7 +26,7 @@ from dpm_assets.warehouse import Warehouse
         "ANALYZE of every partition that was written since its last one, so that plans fit the rows; then size, dead rows, "
         "age and state of each. The numbers are plotted over time; a chart shows the months side by side."
     ),
-    metadata={"dagster/table_name": "prop_trading_model.raw_trades_closed"},
+    metadata={"dagster/table_name": "prop_trading_model.analyze_partitions", **sql_link("function analyze_partitions")},
 )
 def partition_statistics(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     analyzed = collect_statistics(warehouse.db, context.log.info)
@@ -80,11 +82,13 @@ collect_partition_statistics = dg.define_asset_job(
     "collect_partition_statistics",
     selection=dg.AssetSelection.assets("partition_statistics"),
     description="Bring the statistics of partitions up to date and note their sizes.",
+    tags=about("monitor", "reads"),
 )
 
 daily_partition_statistics = dg.ScheduleDefinition(
     name="daily_partition_statistics",
     job=collect_partition_statistics,
+    tags=collect_partition_statistics.tags,
     cron_schedule="15 4 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -6,6 +6,7 @@ from datetime import date
 import dagster as dg
 
 from dpm_assets.calendar import today
+from dpm_assets.columns.metadata import column_metadata
 from dpm_assets.months import MONTHS_AHEAD, YEARS, key_of, months_of
 from dpm_assets.partitions.cold.states import cold_parts
 from dpm_assets.partitions.cold.tables import METRICS, TRADES, ColdTable
@@ -31,7 +32,7 @@ RETRIES = dg.RetryPolicy(max_retries=4, delay=30, backoff=dg.Backoff.EXPONENTIAL
         "The monthly leaves of raw_trades_closed, with indexes, privileges and the triggers of the change log, and the "
         "rollup's leaf of the month. Making one that is there changes nothing; readers and writers never wait for it."
     ),
-    metadata={"dagster/table_name": "prop_trading_model.raw_trades_closed"},
+    metadata={"dagster/table_name": "prop_trading_model.raw_trades_closed", **column_metadata("raw_trades_closed")},
 )
 def trade_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     months = months_of(context)
@@ -53,7 +54,7 @@ def trade_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
     pool=POOL,
     retry_policy=RETRIES,
     description="The yearly leaves of raw_metrics_daily, with their indexes and privileges.",
-    metadata={"dagster/table_name": "prop_trading_model.raw_metrics_daily"},
+    metadata={"dagster/table_name": "prop_trading_model.raw_metrics_daily", **column_metadata("raw_metrics_daily")},
 )
 def metrics_partitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     years = [int(key) for key in context.partition_keys]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dpm_assets.partitions.findings import findings
+from dpm_assets.runs import about
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse
 
@@ -73,11 +74,13 @@ check_job = dg.define_asset_job(
     "check_partitions",
     selection=dg.AssetSelection.checks(partitions_are_sound),
     description="Look for partitions that are missing, half detached, or not as their table is.",
+    tags=about("partitions", "reads"),
 )
 
 hourly_partition_check = dg.ScheduleDefinition(
     name="hourly_partition_check",
     job=check_job,
+    tags=check_job.tags,
     cron_schedule="35 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

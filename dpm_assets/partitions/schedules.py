@@ -7,6 +7,7 @@ import dagster as dg
 
 from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.months import range_tags
+from dpm_assets.runs import about
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import sensor_database
 
@@ -14,16 +15,19 @@ create_partitions = dg.define_asset_job(
     "create_partitions",
     selection=dg.AssetSelection.assets("trade_partitions"),
     description="Make the monthly partitions of a range of months where missing.",
+    tags=about("partitions", "makes"),
 )
 create_metrics_partitions = dg.define_asset_job(
     "create_metrics_partitions",
     selection=dg.AssetSelection.assets("metrics_partitions"),
     description="Make the yearly partitions of the daily metrics where missing.",
+    tags=about("partitions", "makes"),
 )
 check_schema = dg.define_asset_job(
     "check_schema",
     selection=dg.AssetSelection.assets("database_schema"),
     description="Apply the schema where the files are newer than the database.",
+    tags=about("schema", "makes"),
 )
 
 
@@ -33,6 +37,7 @@ def _ahead() -> date:
 
 @dg.schedule(
     job=create_partitions,
+    tags=create_partitions.tags,
     cron_schedule="0 3 25 * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -44,6 +49,7 @@ def monthly_rollover() -> dg.RunRequest:
 
 @dg.schedule(
     job=create_partitions,
+    tags=create_partitions.tags,
     cron_schedule="15 2 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -55,6 +61,7 @@ def daily_partition_repair() -> dg.RunRequest:
 
 @dg.schedule(
     job=create_metrics_partitions,
+    tags=create_metrics_partitions.tags,
     cron_schedule="20 2 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -79,6 +86,7 @@ def starts_to_keep(table: str) -> list[date]:
 
 @dg.schedule(
     job=check_schema,
+    tags=check_schema.tags,
     cron_schedule="10 2 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -13,11 +13,21 @@ import dagster as dg
 import psycopg
 from pydantic import Field
 
+from dpm_assets.code_links import sql_link
+from dpm_assets.columns.metadata import column_metadata, tables_read
 from dpm_assets.months import MONTHS, key_of, months_of
 from dpm_assets.refresh import engine
-from dpm_assets.refresh.descriptions import ROLLUP_DESCRIPTIONS, ROLLUP_INPUTS, VIEW_DESCRIPTIONS, VIEW_INPUTS
-from dpm_assets.refresh.events import partition_metadata, report_outside_writes, table_metadata
+from dpm_assets.refresh.descriptions import (
+    LIVE_DESCRIPTIONS,
+    MADE_BY,
+    ROLLUP_DESCRIPTIONS,
+    ROLLUP_INPUTS,
+    VIEW_DESCRIPTIONS,
+    VIEW_INPUTS,
+)
+from dpm_assets.refresh.events import partition_metadata, report_outside_writes, row_count
 from dpm_assets.refresh.failures import failure_noted
+from dpm_assets.refresh.pictures import daily_profit, refresh_cost
 from dpm_assets.refresh.vacuum import vacuum_worn
 from dpm_assets.warehouse import Warehouse
 
@@ -44,10 +54,18 @@ def _specs(group: str, descriptions: dict[str, str], inputs: dict[str, list[str]
             deps=inputs[name],
             description=description,
             kinds={"postgres", kind},
-            metadata={"dagster/table_name": f"prop_trading_model.{name}"},
+            metadata={
+                "dagster/table_name": f"prop_trading_model.{name}",
+                **column_metadata(name),
+                **sql_link(MADE_BY[name]),
+            },
         )
         for name, description in descriptions.items()
     ]
+
+
+# Read from whatever is there: nothing materializes them, so the graph shows them as external.
+live_views = _specs("live_views", LIVE_DESCRIPTIONS, {name: tables_read(name) for name in LIVE_DESCRIPTIONS}, "view")
 
 
 @dg.multi_asset(
@@ -74,6 +92,7 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
     months = months_of(context)
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     with failure_noted(warehouse.db), warehouse.db.connection("dpm_refresher") as conn:
+        lag = engine.pending(warehouse.db).age_seconds or 0.0
         done = bring_up_to_date(context, conn, months, config.rebuild)
         disagreeing = months_that_disagree(conn, months)
         if not disagreeing:
@@ -89,10 +108,19 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
             if name not in selected or (disagreeing and name in engine.VIEWS):
                 continue
             for month, metadata in partition_metadata(conn, name, months).items():
-                context.add_asset_metadata(metadata, asset_key=dg.AssetKey(name), partition_key=key_of(month))
+                pictures = _pictures(conn, name, month, is_last=month == months[-1])
+                context.add_asset_metadata(
+                    {**metadata, **pictures}, asset_key=dg.AssetKey(name), partition_key=key_of(month)
+                )
             numbers = {"refreshed_now": name in done.views} if name in engine.VIEWS else {}
             yield dg.MaterializeResult(
-                asset_key=name, metadata={**table_metadata(conn, name), **_metadata(done), **numbers}
+                asset_key=name,
+                metadata={
+                    "dagster/row_count": row_count(conn, name),
+                    "lag_seconds": round(lag, 1),
+                    **_metadata(done),
+                    **numbers,
+                },
             )
         if context.selected_asset_check_keys:
             yield _rollups_agree(months, disagreeing)
@@ -101,6 +129,13 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
             f"The rollups disagree in {', '.join(disagreeing)}; the views were left as they are. "
             "Materialize these months again: that recomputes them from the raw trades."
         )
+
+
+def _pictures(conn: psycopg.Connection[Any], name: str, month: date, is_last: bool) -> dict[str, Any]:
+    """Where a picture says more; that of the costs stands with the last month, which the asset's page shows."""
+    if name == "mv_daily_trading_stats":
+        return daily_profit(conn, month)
+    return refresh_cost(conn) if name == "rollup_account_symbol_day" and is_last else {}
 
 
 def run_key(context: dg.AssetExecutionContext) -> str:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from dpm_assets.refresh import engine
 from dpm_assets.refresh.verify import verify
+from dpm_assets.runs import about
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse
 
@@ -84,17 +85,20 @@ verify_job = dg.define_asset_job(
     "verify",
     selection=dg.AssetSelection.checks(equals_recomputation),
     description="Compare every rollup and view with a recomputation from the raw rows.",
+    tags=about("refresh", "reads"),
 )
 lag_job = dg.define_asset_job(
     "check_lag",
     selection=dg.AssetSelection.checks(no_change_waits),
     description="Judge how long the oldest change has been waiting for a refresh.",
+    tags=about("refresh", "reads"),
 )
 JOBS = [verify_job, lag_job]
 
 daily_verification = dg.ScheduleDefinition(
     name="daily_verification",
     job=verify_job,
+    tags=verify_job.tags,
     cron_schedule="45 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -103,6 +107,7 @@ daily_verification = dg.ScheduleDefinition(
 lag_watch = dg.ScheduleDefinition(
     name="lag_watch",
     job=lag_job,
+    tags=lag_job.tags,
     cron_schedule="*/15 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

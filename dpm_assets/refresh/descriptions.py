@@ -31,6 +31,13 @@ VIEW_DESCRIPTIONS = {
     name: f"{said} `{name.replace('mv_', 'live_', 1)}` beside it also shows what is pending."
     for name, said in _VIEWS.items()
 }
+LIVE_DESCRIPTIONS = {
+    name.replace("mv_", "live_", 1): (
+        f"{said} Never stale: what [{name}](/assets/{name}) does not show yet is read from the raw trades, at the moment of "
+        "reading. The cost follows what is pending."
+    )
+    for name, said in _VIEWS.items()
+}
 VIEW_INPUTS = {
     "mv_daily_trading_stats": ["rollup_market_day"],
     "mv_symbol_performance": ["rollup_symbol_day", "rollup_account_symbol", "rollup_account_symbol_day"],
@@ -42,4 +49,17 @@ VIEW_INPUTS = {
     ],
     "mv_account_trading_patterns": ["rollup_account_recent", "rollup_account", "raw_accounts_data"],
     "mv_market_regime_performance": ["rollup_market_day", "raw_regimes_daily"],
+}
+# The statements that say how each comes from its inputs, for the links to the code.
+MADE_BY = {
+    "rollup_account_symbol_day": "function account_symbol_day_query",
+    "rollup_account_month": "function account_month_query",
+    "rollup_account": "function account_query",
+    "rollup_account_symbol": "function account_symbol_query",
+    "rollup_account_recent": "function account_recent_query",
+    "rollup_account_day_net": "function account_day_net_query",
+    "rollup_market_day": "function market_day_query",
+    "rollup_symbol_day": "function symbol_days_query",
+    **{name: f"materialized view {name}" for name in _VIEWS},
+    **{name: f"materialized view {name.replace('live_', 'mv_', 1)}" for name in LIVE_DESCRIPTIONS},
 }

@@ -36,6 +36,7 @@ VIEWS = (
     "mv_account_trading_patterns",
     "mv_market_regime_performance",
 )
+LIVE_VIEWS = tuple(name.replace("mv_", "live_", 1) for name in VIEWS)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a refresh tells Dagster besides that it ran: columns and rows of tables, and writes that did not come through us."""
+"""What a refresh tells Dagster besides that it ran: rows of tables, and writes that did not come through us."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -21,26 +21,18 @@ _DATE_OF = {
 }
 
 
-def table_metadata(conn: psycopg.Connection[Any], name: str) -> dict[str, Any]:
-    """Columns with types, and rows as PostgreSQL last counted them."""
-    columns = conn.execute(
-        "select a.attname, format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum) from pg_attribute as a"
-        " where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum",
-        [f"prop_trading_model.{name}"],
-    ).fetchall()
-    rows = conn.execute(
-        psycopg.sql.SQL("select count(*) from {}").format(psycopg.sql.Identifier("prop_trading_model", name))
-        if name.startswith("mv_")
-        else "select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_partition_tree(%s::regclass) as t"
-        " join pg_class as c on c.oid = t.relid where t.isleaf",
-        None if name.startswith("mv_") else [f"prop_trading_model.{name}"],
-    ).fetchone()
-    return {
-        "dagster/column_schema": dg.TableSchema(
-            columns=[dg.TableColumn(column, kind, description) for column, kind, description in columns]
-        ),
-        "dagster/row_count": rows[0] if rows else 0,
-    }
+def row_count(conn: psycopg.Connection[Any], name: str) -> int:
+    """Rows of a rollup as PostgreSQL last estimated them, or of a view, counted."""
+    if name.startswith("mv_"):
+        query = psycopg.sql.SQL("select count(*) from {}").format(psycopg.sql.Identifier("prop_trading_model", name))
+        row = conn.execute(query).fetchone()
+    else:
+        row = conn.execute(
+            "select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_partition_tree(%s::regclass) as t"
+            " join pg_class as c on c.oid = t.relid where t.isleaf",
+            [f"prop_trading_model.{name}"],
+        ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def partition_metadata(conn: psycopg.Connection[Any], name: str, months: Sequence[date]) -> dict[date, dict[str, Any]]:

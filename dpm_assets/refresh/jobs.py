@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from dpm_assets.months import range_tags
+from dpm_assets.runs import about
 
 refresh_job = dg.define_asset_job(
     "refresh",
@@ -13,6 +14,7 @@ refresh_job = dg.define_asset_job(
     selection=dg.AssetSelection.groups("rollups", "views").without_checks()
     | dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("rollup_account_symbol_day"), "rollups_agree")),
     description="Bring rollups and views of a range of months up to date.",
+    tags=about("refresh", "derives"),
 )
 
 FOLLOW_LOG: dict[str, Any] = {"ops": {"refresh_warehouse": {"config": {"rebuild": False}}}}

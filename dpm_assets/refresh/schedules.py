@@ -11,6 +11,7 @@ from dpm_assets.warehouse import sensor_database
 
 @dg.schedule(
     job=refresh_job,
+    tags=refresh_job.tags,
     cron_schedule="5 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -23,6 +23,7 @@ STANDS_STILL_SECONDS = 60
 
 @dg.sensor(
     job=refresh_job,
+    tags=refresh_job.tags,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Refreshes after a load, ours or anybody's: one run for each contiguous stretch of changed months.",

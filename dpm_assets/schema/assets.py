@@ -11,6 +11,7 @@ from dpm_assets.warehouse import Warehouse
 @dg.asset(
     group_name="schema",
     kinds={"postgres", "sql"},
+    metadata={"dagster/table_name": "prop_trading_model"},
     description=(
         "Every table, function, trigger, role and view of the warehouse, from sql/schema.sql. Applied only when the files "
         "differ from what the database has; applying again changes nothing."

@@ -21,6 +21,8 @@ comment on function prop_trading_model.move_symbol_day is
     'Moves rollup_symbol_day by what refresh_symbol_days holds; returns the rows written or removed.';
 comment on function prop_trading_model.symbol_days_query is
     'How the rows of rollup_account_symbol_day become those of rollup_symbol_day.';
+comment on function prop_trading_model.account_day_net_query is
+    'How the rows of rollup_account_symbol_day become those of rollup_account_day_net.';
 comment on function prop_trading_model.market_day_query is
     'How the rows of rollup_account_symbol_day become those of rollup_market_day.';
 comment on function prop_trading_model.move_account_day_net is
@@ -45,11 +47,15 @@ comment on function prop_trading_model.append_account_month is
 
 comment on function prop_trading_model.account_life_query is
     'How the rows of rollup_account_month become whole lives, without the login.';
+comment on function prop_trading_model.account_query is
+    'How the rows of rollup_account_month become those of rollup_account, with the login of the newest trade.';
 comment on function prop_trading_model.refresh_account is
     'Recomputes the accounts of refresh_accounts from their months, but for those that are appended to; returns the rows written or removed.';
 comment on function prop_trading_model.append_account is
     'Appends what refresh_appended holds to the lives of its accounts. Returns the rows written.';
 
+comment on function prop_trading_model.account_symbol_query is
+    'How the rows of rollup_account_symbol_day become those of rollup_account_symbol.';
 comment on function prop_trading_model.move_account_symbol is
     'Moves rollup_account_symbol by the rows in refresh_rows and refresh_gone. Returns the rows written or removed.';
 

@@ -91,8 +91,7 @@ begin
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_symbol_day');
     perform prop_trading_model.find_differences(
-        'prop_trading_model.rollup_account_day_net',
-        format('select r.trade_date, sum(r.net), r.account_id from %s group by r.trade_date, r.account_id', day_rows), days
+        'prop_trading_model.rollup_account_day_net', prop_trading_model.account_day_net_query(day_rows), days
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_account_day_net');
     perform prop_trading_model.find_differences(
@@ -171,8 +170,7 @@ begin
     written := prop_trading_model.refresh_account() + prop_trading_model.refresh_latest_account();
     perform prop_trading_model.find_differences(
         'prop_trading_model.rollup_account_symbol',
-        'select account_id, symbol_key, max(trade_date)'
-        ' from prop_trading_model.rollup_account_symbol_day where {piece} group by account_id, symbol_key',
+        prop_trading_model.account_symbol_query('prop_trading_model.rollup_account_symbol_day as r where {piece}'),
         prop_trading_model.pieces_by_account('prop_trading_model.rollup_account', 8)
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_account_symbol')

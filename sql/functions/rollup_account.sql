@@ -32,18 +32,12 @@ as $$
     $query$, source)
 $$;
 
--- Recomputes the accounts of refresh_accounts from their months, but for those that are appended to; returns the rows written or
--- removed.
-create or replace function prop_trading_model.refresh_account() returns bigint
-language plpgsql
+-- How they become the rows of rollup_account: with the login of the newest trade, or, of a day in the archive, as it was kept.
+create or replace function prop_trading_model.account_query(source text) returns text
+language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    gone bigint;
-    written bigint;
-begin
-    execute format($statement$
-        insert into prop_trading_model.rollup_account as r
+    select format($query$
         select
             l.account_id,
             coalesce(n.login, (
@@ -59,6 +53,22 @@ begin
             order by t.close_time desc nulls last, t.id desc, t.trade_id desc
             limit 1
         ) as n on true
+    $query$, prop_trading_model.account_life_query(source))
+$$;
+
+-- Recomputes the accounts of refresh_accounts from their months, but for those that are appended to; returns the rows written or
+-- removed.
+create or replace function prop_trading_model.refresh_account() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    gone bigint;
+    written bigint;
+begin
+    execute format($statement$
+        insert into prop_trading_model.rollup_account as r
+        %s
         on conflict (account_id) do update set
             login = excluded.login, trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
             gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
@@ -67,7 +77,7 @@ begin
             first_trade_date = excluded.first_trade_date, last_trade_date = excluded.last_trade_date
         where r is distinct from excluded
         $statement$,
-        prop_trading_model.account_life_query(
+        prop_trading_model.account_query(
             'prop_trading_model.refresh_accounts as t'
             ' join prop_trading_model.rollup_account_month as m on m.account_id = t.account_id and not t.appended'
         )

@@ -1,5 +1,16 @@
 -- rollup_account_symbol: moved by the rows of rollup_account_symbol_day that came and went.
 
+-- How the rows of rollup_account_symbol_day become those of rollup_account_symbol; `source` gives all rows r of some accounts.
+create or replace function prop_trading_model.account_symbol_query(source text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        'select r.account_id, r.symbol_key, max(r.trade_date) as last_trade_date from %s group by r.account_id, r.symbol_key',
+        source
+    )
+$$;
+
 -- Moves rollup_account_symbol by the rows in refresh_rows (there now) and refresh_gone (no more): a later day is the last
 -- day; only where the last day itself went are the others looked up. Returns the rows written or removed.
 create or replace function prop_trading_model.move_account_symbol() returns bigint

@@ -123,6 +123,16 @@ as $$
     $query$, source, source_of_sums)
 $$;
 
+-- How they become those of rollup_account_day_net; `source` gives the rows r of whole account-days.
+create or replace function prop_trading_model.account_day_net_query(source text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        'select r.trade_date, sum(r.net) as net, r.account_id from %s group by r.trade_date, r.account_id', source
+    )
+$$;
+
 -- Moves rollup_account_day_net to what refresh_account_days holds; returns the rows written or removed.
 create or replace function prop_trading_model.move_account_day_net() returns bigint
 language plpgsql

@@ -36,8 +36,9 @@ begin
     execute format(
         'create or replace view prop_trading_model.live_account_day_net as with %s'
         ' select r.* from prop_trading_model.rollup_account_day_net as r where %s'
-        ' union all select f.trade_date, sum(f.net), f.account_id from (%s) as f group by f.trade_date, f.account_id',
-        prop_trading_model.live_sources(), prop_trading_model.settled_condition(), fresh
+        ' union all %s',
+        prop_trading_model.live_sources(), prop_trading_model.settled_condition(),
+        prop_trading_model.account_day_net_query(format('(%s) as r', fresh))
     );
     execute format(
         'create or replace view prop_trading_model.live_symbol_day as with %s, %s'

@@ -1,23 +1,42 @@
 """The assets `cold_months` and `cold_years`: months of trades and years of metrics as Parquet files, with jobs and schedules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from dpm_assets.calendar import month_of, today
+from dpm_assets.columns.metadata import column_metadata
 from dpm_assets.months import MONTHS, YEARS, key_of, known_months, months_of, range_tags
 from dpm_assets.partitions.cold.ages import parts_to_archive
 from dpm_assets.partitions.cold.tables import METRICS, TRADES, ColdTable, Part, parse_part
+from dpm_assets.runs import about
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse, sensor_database
 
 POOL = "cold_months"
+DROP = "drop_partitions"
 PATIENCE_SECONDS = 900.0
 """How long a run waits for a refresh to end, or for changes of the month to be refreshed."""
 
 
+class ArchiveConfig(dg.Config):
+    drop_partitions: bool = Field(
+        default=False,
+        description=(
+            "Write the files and drop the partitions that they stand for. False: only say what would be archived, so that "
+            "Materialize all, or a wrong click, moves nothing."
+        ),
+    )
+
+
+Archived = Iterator[dg.MaterializeResult[None]]
+
+
 @dg.asset(
     group_name="archive",
+    output_required=False,
     kinds={"postgres", "parquet"},
     deps=["raw_trades_closed", "rollup_account_symbol_day"],
     partitions_def=MONTHS,
@@ -25,17 +44,18 @@ PATIENCE_SECONDS = 900.0
     pool=POOL,
     description=(
         "Months of closed trades that are Parquet files: written, read back and compared with the partition before that is "
-        "dropped. Rollups and views keep them; dpm_assets.read_trades reads them beside the others. Materializing archives a "
-        "month; dpm partitions restore brings it back."
+        "dropped. Rollups and views keep them; dpm_assets.read_trades reads them beside the others. Materializing with the "
+        "config drop_partitions archives a month, and without it says what it would do; dpm partitions restore brings it back."
     ),
-    metadata={"dagster/table_name": "prop_trading_model.cold_files"},
+    metadata={"dagster/table_name": "prop_trading_model.cold_files", **column_metadata("raw_trades_closed")},
 )
-def cold_months(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
-    return _archive(context, warehouse, [TRADES.part(month) for month in months_of(context)], TRADES)
+def cold_months(context: dg.AssetExecutionContext, config: ArchiveConfig, warehouse: Warehouse) -> Archived:
+    yield from _archive(context, config, warehouse, [TRADES.part(month) for month in months_of(context)], TRADES)
 
 
 @dg.asset(
     group_name="archive",
+    output_required=False,
     kinds={"postgres", "parquet"},
     deps=["raw_metrics_daily"],
     partitions_def=YEARS,
@@ -43,22 +63,33 @@ def cold_months(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.M
     pool=POOL,
     description=(
         "Years of daily metrics that are Parquet files, archived as cold_months are; dpm_assets.read_metrics reads them beside "
-        "the others. Materializing archives a year; dpm partitions restore brings it back."
+        "the others. Materializing with the config drop_partitions archives a year; dpm partitions restore brings it back."
     ),
-    metadata={"dagster/table_name": "prop_trading_model.cold_files"},
+    metadata={"dagster/table_name": "prop_trading_model.cold_files", **column_metadata("raw_metrics_daily")},
 )
-def cold_years(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
-    return _archive(context, warehouse, [parse_part(key) for key in context.partition_keys], METRICS)
+def cold_years(context: dg.AssetExecutionContext, config: ArchiveConfig, warehouse: Warehouse) -> Archived:
+    yield from _archive(context, config, warehouse, [parse_part(key) for key in context.partition_keys], METRICS)
 
 
 def _archive(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, parts: Sequence[Part], table: ColdTable
-) -> dg.MaterializeResult[None]:
+    context: dg.AssetExecutionContext,
+    config: ArchiveConfig,
+    warehouse: Warehouse,
+    parts: Sequence[Part],
+    table: ColdTable,
+) -> Archived:
     """Each part that is done is reported at once, should a later one fail."""
     from dpm_assets.partitions.cold.archive import archive  # with pyarrow: only who archives pays for the import
     from dpm_assets.partitions.cold.describing import describe, in_partitions
 
     there = in_partitions(warehouse.db, parts)
+    if not config.drop_partitions:
+        context.log.info(
+            "Nothing was archived. With the config %s: true these would be, and their partitions dropped: %s",
+            DROP,
+            ", ".join(map(str, there)) or "none is in PostgreSQL",
+        )
+        return
     done = []
     try:
         for part in parts:
@@ -75,7 +106,7 @@ def _archive(
             context.log_event(dg.AssetMaterialization(context.asset_key, partition=_key(archived), metadata=metadata))
         raise
     files = describe(warehouse.db, table)
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={f"{table.every}s": len(files), "bytes": sum(int(each["bytes"]) for each in files.values())}
     )
 
@@ -88,17 +119,20 @@ def _key(part: Part) -> str:
 archive_months = dg.define_asset_job(
     "archive_months",
     selection=dg.AssetSelection.assets("cold_months"),
-    description="Move a range of months of trades into Parquet files.",
+    description="Move a range of months of trades into Parquet files, if drop_partitions says so.",
+    tags=about("archive", "archives"),
 )
 archive_years = dg.define_asset_job(
     "archive_years",
     selection=dg.AssetSelection.assets("cold_years"),
-    description="Move years of daily metrics into Parquet files.",
+    description="Move years of daily metrics into Parquet files, if drop_partitions says so.",
+    tags=about("archive", "archives"),
 )
 
 
 @dg.schedule(
     job=archive_months,
+    tags=archive_months.tags,
     cron_schedule="30 4 2 * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -108,13 +142,18 @@ def monthly_archive() -> list[dg.RunRequest] | dg.SkipReason:
     def request(parts: list[Part]) -> list[dg.RunRequest]:
         months = [part.first_day for part in parts]
         known = set(known_months(min(months), month_of(today())))
-        return [dg.RunRequest(tags=range_tags(month, month)) for month in months if month in known]
+        return [
+            dg.RunRequest(tags=range_tags(month, month), run_config=_drop(cold_months))
+            for month in months
+            if month in known
+        ]
 
     return _requests(TRADES, request)
 
 
 @dg.schedule(
     job=archive_years,
+    tags=archive_years.tags,
     cron_schedule="45 4 2 * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -122,9 +161,18 @@ def monthly_archive() -> list[dg.RunRequest] | dg.SkipReason:
 )
 def yearly_archive() -> list[dg.RunRequest] | dg.SkipReason:
     def request(parts: list[Part]) -> list[dg.RunRequest]:
-        return [dg.RunRequest(partition_key=str(part)) for part in parts if YEARS.has_partition_key(str(part))]
+        return [
+            dg.RunRequest(partition_key=str(part), run_config=_drop(cold_years))
+            for part in parts
+            if YEARS.has_partition_key(str(part))
+        ]
 
     return _requests(METRICS, request)
+
+
+def _drop(asset: dg.AssetsDefinition) -> dict[str, Any]:
+    """Run config that has the files written and the partitions dropped."""
+    return {"ops": {asset.op.name: {"config": {DROP: True}}}}
 
 
 def _requests(

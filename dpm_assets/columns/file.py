@@ -1,0 +1,43 @@
+"""columns.json: what the catalogue of a database with this schema says of the columns, so that the graph needs no database.
+
+`make columns` writes it; a test compares it with the catalogue.
+"""
+
+import json
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+FILE = Path(__file__).with_name("columns.json")
+
+
+@dataclass(frozen=True)
+class DescribedColumn:
+    """A column with its type as PostgreSQL writes it, its comment ("" for none), and its sources as "table.column"."""
+
+    name: str
+    type: str
+    description: str
+    made_from: tuple[str, ...]
+
+
+Described = dict[str, list[DescribedColumn]]
+"""The columns of each raw table (made from nothing here), rollup, materialized view and live view."""
+
+
+@lru_cache(maxsize=1)
+def columns() -> Described:
+    """What the file says."""
+    return {
+        table: [DescribedColumn(name, kind, said, tuple(made_from)) for name, kind, said, made_from in rows]
+        for table, rows in json.loads(FILE.read_text(encoding="utf-8")).items()
+    }
+
+
+def text_of(found: Described) -> str:
+    """The text of the file, one line a column."""
+    tables = (
+        f"{json.dumps(table)}: [\n" + ",\n".join(json.dumps(astuple(column)) for column in rows) + "\n]"
+        for table, rows in found.items()
+    )
+    return "{\n" + ",\n".join(tables) + "\n}\n"
