@@ -29,8 +29,9 @@ def archive_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     instance: dg.DagsterInstance, first: date, last: date, job: str = "archive_months"
 ) -> dg.ExecuteInProcessResult:
+    config = {"ops": {"cold_months": {"config": {"drop_partitions": True}}}} if job == "archive_months" else {}
     return defs.resolve_job_def(job).execute_in_process(
-        instance=instance, tags=range_tags(first, last), raise_on_error=False
+        instance=instance, tags=range_tags(first, last), run_config=config, raise_on_error=False
     )
 
 

@@ -1,6 +1,6 @@
 """Daily metrics while a year of them is cold: the reader, loads, undo, the reconciliation, the graph and the commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -149,12 +149,14 @@ def archive_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_graph_archives_years_and_leaves_those_in_the_archive(
     conn: Connection, connected: Database, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    def run(job: str, year: str) -> dg.ExecuteInProcessResult:
-        return defs.resolve_job_def(job).execute_in_process(instance=instance, partition_key=year, raise_on_error=False)
+    def run(job: str, year: str, config: Mapping[str, Any] | None = None) -> dg.ExecuteInProcessResult:
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=instance, partition_key=year, run_config=dict(config or {}), raise_on_error=False
+        )
 
     asked = yearly_archive(dg.build_schedule_context())
     assert isinstance(asked, list) and [request.partition_key for request in asked] == ["2021", "2022"]
-    assert run("archive_years", "2021").success
+    assert run("archive_years", "2021", asked[0].run_config).success
     record = instance.fetch_materializations(dg.AssetKey("cold_years"), limit=1).records[0]
     assert record.partition_key == "2021"
     metadata = record.asset_materialization.metadata  # type: ignore[union-attr]

@@ -57,16 +57,71 @@ def test_an_asset_says_what_it_is_and_what_each_column_is_made_from(page: Page) 
 
 
 def test_a_range_of_months_is_backfilled_from_the_dialog(page: Page, service: Service) -> None:
-    before = service.runs("status = 'SUCCESS'")
+    first, last = key_of(MONTHS[1]), key_of(MONTHS[4])
     page.goto(f"/assets/{VIEW}?view=partitions")
     page.get_by_role("button", name="Materialize").first.click()
-    chosen = page.get_by_test_id("choose-partitions-dialog").get_by_role("textbox").first
-    chosen.fill(f"[{key_of(MONTHS[1])}...{key_of(MONTHS[4])}]")
+    dialog = page.get_by_test_id("choose-partitions-dialog")
+    chosen = dialog.get_by_test_id("dimension-range-input")
+    chosen.fill(f"[{first}...{last}]")
     chosen.press("Enter")
-    expect(page.get_by_text("4 partitions").first).to_be_visible()
+    expect(dialog.get_by_text("4 partitions").first).to_be_visible()
     keep_picture(page, "backfill")
     page.get_by_test_id("launch-button").click()
-    page.goto("/runs?view=backfills")
+    page.get_by_role("link", name="View").or_(page.get_by_role("button", name="View")).first.click()
     expect(page.get_by_text("Completed").first).to_be_visible(timeout=60_000)
-    [(run, *_)] = set(service.runs("status = 'SUCCESS'")) - set(before)
-    assert run
+    runs = service.runs(
+        "run_body::json->'tags'->>'dagster/asset_partition_range_start' = %s"
+        " and run_body::json->'tags'->>'dagster/asset_partition_range_end' = %s",
+        first,
+        last,
+    )
+    assert [(status, backfill is not None) for _, status, backfill in runs] == [("SUCCESS", True)], "four months, one run"
+
+
+def test_the_checks_of_a_view_are_green(page: Page) -> None:
+    page.goto(f"/assets/{VIEW}?view=checks")
+    expect(page.get_by_text("equals_recomputation").first).to_be_visible()
+    page.get_by_role("button", name="Execute all").click()
+    expect(page.get_by_text("Passed")).to_have_count(2, timeout=60_000)
+    keep_picture(page, "checks")
+
+
+def test_the_numbers_of_loads_are_plotted(page: Page) -> None:
+    page.goto("/assets/raw_trades_closed?view=overview")
+    page.get_by_role("button", name="Plots").click()
+    for label in ("rows_inserted", "rows_rejected", "rows_per_second"):
+        expect(page.get_by_text(label, exact=True).first).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    page.locator("canvas").first.scroll_into_view_if_needed()
+    keep_picture(page, "plots")
+
+
+def test_the_profit_of_a_month_is_a_picture(page: Page) -> None:
+    page.goto(f"/assets/{VIEW}?view=overview")
+    page.get_by_role("row").filter(has_text="daily_profit").get_by_text("[Show Markdown]").click()
+    expect_picture(page, "net profit of each day of")
+    keep_picture(page, "daily_profit")
+
+
+def test_the_sizes_of_partitions_are_a_picture(page: Page) -> None:
+    page.goto("/assets/partition_statistics?view=overview")
+    page.get_by_role("button", name="Materialize").first.click()
+    shown = page.get_by_role("row").filter(has_text="raw_trades_closed/sizes").get_by_text("[Show Markdown]")
+    expect(shown).to_be_visible(timeout=60_000)
+    shown.click()
+    expect_picture(page, "sizes of raw_trades_closed")
+    keep_picture(page, "sizes")
+
+
+def expect_picture(page: Page, words: str) -> None:
+    """That the browser has drawn the picture, and not its place."""
+    picture = page.get_by_role("img", name=words)
+    expect(picture).to_be_visible()
+    assert picture.evaluate("picture => picture.complete && picture.naturalWidth") >= 300
+
+
+def test_schedules_and_sensors_say_what_they_do(page: Page) -> None:
+    page.goto("/automation")
+    for name in ("trade_changes_sensor", "landing_sensor", "monthly_rollover", "lag_watch"):
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    keep_picture(page, "automation")
