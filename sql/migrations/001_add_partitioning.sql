@@ -1773,6 +1773,97 @@ create table if not exists prop_trading_model.rollup_symbol_day (
     primary key (trade_date, symbol_key)
 ) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
+-- What each column of the rollups is, as comments: psql's \d+ and the graph show them.
+-- Invariant: every column of every rollup has one; a comment that says so already is not written again, for that would lock.
+
+do $$
+declare
+    said record;
+begin
+    for said in
+        -- What is said of a column of one rollup goes before what is said of a column of this name in all of them.
+        select distinct on (c.oid, a.attnum) c.oid::regclass as rollup, a.attname as name, d.words
+        from (values
+            (null, 'account_id', 'The account.'),
+            (null, 'trade_date', 'The trading day.'),
+            (null, 'symbol_key', 'The standard symbol, else the symbol as traded, else empty.'),
+            (null, 'trades', 'Closed trades.'),
+            (null, 'wins', 'Trades with a profit above zero.'),
+            (null, 'losses', 'Trades with a profit below zero.'),
+            (null, 'gross_profit', 'Sum of the profits above zero, before commission and swap.'),
+            (null, 'gross_loss', 'Sum of the profits below zero, before commission and swap; zero or negative.'),
+            (null, 'net', 'Profit with commission and swap.'),
+            (null, 'net_squares', 'Sum of the squares of account-day net: deviations come from it.'),
+            (null, 'profits', 'Trades that have a profit: what averages divide by.'),
+            (null, 'profit_squares', 'Sum of the squares of single profits: deviations come from it.'),
+            (null, 'profit_max', 'The highest profit of a single trade.'),
+            (null, 'profit_min', 'The lowest profit of a single trade.'),
+            (null, 'lots', 'Sum of the lots.'),
+            (null, 'lots_counted', 'Trades that have lots: what averages divide by.'),
+            (null, 'lots_squares', 'Sum of the squares of lots: deviations come from it.'),
+            (null, 'volume', 'Sum of the volumes in USD.'),
+            (null, 'volumes', 'Trades that have a volume: what averages divide by.'),
+            (null, 'duration_us', 'Sum of the times from open to close, in microseconds.'),
+            (null, 'durations', 'Trades that have both times: what averages divide by.'),
+            (null, 'buys', 'Trades whose side is buy.'),
+            (null, 'stop_losses', 'Trades with a stop loss.'),
+            (null, 'take_profits', 'Trades with a take profit.'),
+            (null, 'active_days', 'Days with trades.'),
+            (null, 'first_trade_date', 'The first day with trades.'),
+            (null, 'last_trade_date', 'The last day with trades.'),
+            (null, 'month', 'The month, as its first day.'),
+            (null, 'highest', 'Highest point of the cumulative daily net within the month.'),
+            (null, 'lowest', 'Lowest point of the cumulative daily net within the month.'),
+            (null, 'largest_fall', 'Largest fall of the cumulative daily net from an earlier point of the month to a later one.'),
+            (null, 'max_drawdown', 'Largest fall of the cumulative daily net from an earlier peak (zero at the start) to a later point.'),
+            (null, 'peak', 'Highest point of the cumulative daily net, zero at the start.'),
+            (null, 'accounts', 'Accounts with trades on the day.'),
+            (null, 'profitable_accounts', 'Accounts whose net of the day is above zero.'),
+            (null, 'losing_accounts', 'Accounts whose net of the day is below zero.'),
+            (null, 'net_max', 'The highest account-day net of the day.'),
+            (null, 'net_min', 'The lowest account-day net of the day.'),
+            (null, 'net_q1', 'First quartile of account-day net.'),
+            (null, 'net_median', 'Median of account-day net.'),
+            (null, 'net_q3', 'Third quartile of account-day net.'),
+            ('rollup_account', 'login', 'Login of the account''s newest trade.'),
+            ('rollup_account_day_net', 'net', 'Net of the account on the day.'),
+            ('rollup_account_symbol', 'last_trade_date', 'The last day on which the account traded the symbol.'),
+            ('rollup_account_recent', 'trades', 'Trades of the trailing 30 days.'),
+            ('rollup_account_recent', 'wins', 'Trades of the trailing 30 days with a profit above zero.'),
+            ('rollup_account_recent', 'net', 'Net of the trailing 30 days.'),
+            ('rollup_account_recent', 'days', 'Days with trades among the trailing 30.'),
+            ('rollup_account_recent', 'trades_7d', 'Trades of the trailing 7 days.'),
+            ('rollup_account_recent', 'wins_7d', 'Trades of the trailing 7 days with a profit above zero.'),
+            ('rollup_account_recent', 'net_7d', 'Net of the trailing 7 days.'),
+            ('rollup_account_recent', 'symbols', 'Symbols traded in the trailing 30 days.'),
+            ('rollup_account_recent', 'favorite_symbol', 'The symbol with most trades in the trailing 30 days; of equals the first by name.'),
+            ('rollup_account_recent', 'favorite_trades', 'Trades of the favorite symbol in the trailing 30 days.'),
+            ('rollup_latest_account', 'login', 'Login in the newest snapshot.'),
+            ('rollup_latest_account', 'trader_id', 'Who trades the account.'),
+            ('rollup_latest_account', 'plan_id', 'The plan that the account is on.'),
+            ('rollup_latest_account', 'phase', 'Phase of the challenge.'),
+            ('rollup_latest_account', 'status', 'Status of the account.'),
+            ('rollup_latest_account', 'starting_balance', 'Balance that the account began with.'),
+            ('rollup_latest_account', 'current_balance', 'Balance in the newest snapshot.'),
+            ('rollup_latest_account', 'current_equity', 'Equity in the newest snapshot.'),
+            ('rollup_latest_account', 'profit_target_pct', 'Profit to reach, in percent of the starting balance.'),
+            ('rollup_latest_account', 'max_drawdown_pct', 'Drawdown that ends the account, in percent.')
+        ) as d (rollup, name, words)
+        join pg_class as c on c.relnamespace = 'prop_trading_model'::regnamespace
+            and c.relkind in ('r', 'p') and not c.relispartition and c.relname = coalesce(d.rollup, c.relname)
+            and c.relname like 'rollup\_%'
+        join pg_attribute as a on a.attrelid = c.oid and a.attname = d.name and not a.attisdropped
+        order by c.oid, a.attnum, d.rollup
+    loop
+        if col_description(said.rollup, (
+            select attnum from pg_attribute where attrelid = said.rollup and attname = said.name
+        )) is distinct from said.words then
+            execute format('comment on column %s.%I is %L', said.rollup, said.name, said.words);
+        end if;
+    end loop;
+end
+$$;
+
 -- Storage settings that new leaves are made with. PostgreSQL keeps none on a partitioned table, so they stand here:
 --   insert into leaf_settings values ('raw_trades_closed', '{autovacuum_vacuum_insert_scale_factor=0.05, fillfactor=95}');
 -- Everything else that a leaf has comes from its parent itself.
