@@ -76,7 +76,9 @@ def test_a_range_of_months_is_backfilled_from_the_dialog(page: Page, service: Se
         first,
         last,
     )
-    assert [(status, backfill is not None) for _, status, backfill in runs] == [("SUCCESS", True)], "four months, one run"
+    assert [(status, backfill is not None) for _, status, backfill in runs] == [("SUCCESS", True)], (
+        "four months, one run"
+    )
 
 
 def test_the_checks_of_a_view_are_green(page: Page) -> None:
