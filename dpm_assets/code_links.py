@@ -35,7 +35,7 @@ def sql_link(defined: str) -> dict[str, Any]:
     """Metadata that links to the statement that makes something: "table raw_trades_closed", "materialized view mv_...",
     "function account_query". Raises KeyError when no file makes it."""
     file, line = _places()[defined]
-    label = f"sql/{file}"
+    label = Path(file).name
     url = settings().repository_url
     if url:
         tree = "/-/tree/" if "gitlab" in url else "/tree/"

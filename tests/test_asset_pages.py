@@ -96,6 +96,7 @@ def test_a_refresh_says_what_it_cost_and_shows_the_profit_of_the_month(
     assert 90 <= float(str(view["lag_seconds"].value)) < 3600
     assert picture(view["daily_profit"])[1:] == ["10"], "one bar, of the day's profit"
     assert "daily_profit" not in shown["mv_daily_trading_stats", key_of(months_back(1))], "a month without trades"
+    assert shown["rollup_account_symbol_day", key_of(months_back(2))]["dagster/row_count"].value == 1
     costs = shown["rollup_account_symbol_day", key_of(months_back(1))]["refresh_cost"]
     assert len(picture(costs)) > 1
     assert "refresh_cost" not in shown["rollup_account_symbol_day", key_of(months_back(2))]

@@ -106,9 +106,7 @@ def test_a_change_of_a_raw_column_shows_in_nothing_but_what_is_made_from_it(
     refreshed.execute("call refresh_warehouse()")
     before = values(refreshed)
     table, _ = changed.split(".")
-    refreshed.execute(
-        sql.SQL("update {table} set ").format(table=sql.Identifier(table)) + sql.SQL(CHANGES[changed])  # type: ignore[arg-type]
-    )
+    refreshed.execute(sql.SQL("update {table} set ").format(table=sql.Identifier(table)) + sql.SQL(CHANGES[changed]))
     live = {name: values_of(refreshed, name) for name in LIVE_VIEWS}
     refreshed.execute("call refresh_warehouse()")
     after = values(refreshed) | live

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -62,6 +63,7 @@ def launched(job_name: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcess
 def test_a_launch_with_the_default_config_destroys_nothing(
     job: str, refreshed: Connection, connected: Database, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
+    refreshed.execute("select ensure_metrics_years(array[2024])")
     refreshed.execute(
         "insert into raw_metrics_daily (account_id, login, date, net_profit) values ('a1', 'l', '2024-01-02', 1)"
     )
@@ -96,6 +98,7 @@ def test_every_job_says_what_it_does_and_to_what(job: str) -> None:
 
 def test_every_schedule_and_sensor_says_what_it_does_and_is_tagged_as_its_job() -> None:
     repository = defs.get_repository_def()
-    for automation in (*repository.schedule_defs, *repository.sensor_defs):
+    automations: list[Any] = [*repository.schedule_defs, *repository.sensor_defs]
+    for automation in automations:
         assert automation.description and len(automation.description) > 20, automation.name
         assert automation.tags["dpm/effect"] == defs.resolve_job_def(automation.job_name).tags["dpm/effect"]

@@ -40,10 +40,13 @@ def page(service: Service) -> Iterator[Page]:
 
 
 def test_the_graph_shows_its_groups(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 560})
     page.goto("/asset-groups")
     for group in GROUPS:
         expect(page.get_by_text(group, exact=True).first).to_be_visible()
+    expect(page.get_by_text("Materialize all")).to_be_visible()
     keep_picture(page, "asset_graph")
+    page.set_viewport_size({"width": 1440, "height": 900})
 
 
 def test_an_asset_says_what_it_is_and_what_each_column_is_made_from(page: Page) -> None:
@@ -61,13 +64,13 @@ def test_a_range_of_months_is_backfilled_from_the_dialog(page: Page, service: Se
     first, last = key_of(MONTHS[1]), key_of(MONTHS[4])
     page.goto(f"/assets/{VIEW}?view=partitions")
     page.get_by_role("button", name="Materialize").first.click()
-    dialog = page.get_by_test_id("choose-partitions-dialog")
-    chosen = dialog.get_by_test_id("dimension-range-input")
+    page.get_by_text("Show all partitions").click()  # it begins with those of the last 90 days
+    chosen = page.get_by_role("textbox").last  # the dialog's, after the page's own
     chosen.fill(f"[{first}...{last}]")
     chosen.press("Enter")
-    expect(dialog.get_by_text("4 partitions").first).to_be_visible()
+    expect(page.get_by_text("4 partitions", exact=True).first).to_be_visible()
     keep_picture(page, "backfill")
-    page.get_by_test_id("launch-button").click()
+    page.get_by_role("button", name="Launch backfill").click()
     page.get_by_role("link", name="View").or_(page.get_by_role("button", name="View")).first.click()
     expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=60_000)
     runs = service.runs(
@@ -85,7 +88,8 @@ def test_the_checks_of_a_view_are_green(page: Page) -> None:
     page.goto(f"/assets/{VIEW}?view=checks")
     expect(page.get_by_text("equals_recomputation").first).to_be_visible()
     page.get_by_role("button", name="Execute all").click()
-    expect(page.get_by_text("Passed")).to_have_count(2, timeout=60_000)
+    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(2, timeout=60_000)
+    expect(page.get_by_text("Passed", exact=True)).to_be_visible()
     keep_picture(page, "checks")
 
 

@@ -78,7 +78,7 @@ class Catalogue:
         return found[0] if found else None
 
     def _relation(self, oid: str) -> tuple[str, str, list[str]]:
-        row = self._conn.execute(
+        row: tuple[str, str, list[str]] | None = self._conn.execute(
             "select c.relname::text, c.relkind::text, array_agg(a.attname::text order by a.attnum)"
             " from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0"
             " where c.oid = %s group by c.oid",

@@ -3,12 +3,12 @@
 ROLLUP_DESCRIPTIONS = {
     "rollup_account_symbol_day": "Trades by account, day and symbol: counts, sums, squares and extremes, all of which merge.",
     "rollup_account_month": "Trades by account and month, with the drawdown of the month in a form that merges.",
-    "rollup_account": "Each account's whole life, merged from its months.",
+    "rollup_account": "Each account's whole life, merged from its months, with drawdown and the newest login.",
     "rollup_account_symbol": "Which account trades which symbol, and until when.",
     "rollup_account_recent": "What each account did in the trailing 30 and 7 days.",
     "rollup_account_day_net": "The net of each account-day, in the order of each day's nets: where quantiles are found.",
-    "rollup_market_day": "The whole market by day, with the quantiles of account-day net.",
-    "rollup_symbol_day": "Trades by symbol and day.",
+    "rollup_market_day": "All accounts and symbols by day: counts, sums, and the quantiles of account-day net.",
+    "rollup_symbol_day": "Trades by symbol and day, summed over accounts: what the symbols' page and each day's totals come from.",
 }
 ROLLUP_INPUTS = {
     "rollup_account_symbol_day": ["raw_trades_closed", "trade_partitions"],

@@ -22,14 +22,15 @@ _DATE_OF = {
 
 
 def row_count(conn: psycopg.Connection[Any], name: str) -> int:
-    """Rows of a rollup as PostgreSQL last estimated them, or of a view, counted."""
+    """Rows of a view, counted, or of a rollup, as PostgreSQL counts what is written and estimates at the last ANALYZE."""
     if name.startswith("mv_"):
         query = psycopg.sql.SQL("select count(*) from {}").format(psycopg.sql.Identifier("prop_trading_model", name))
         row = conn.execute(query).fetchone()
     else:
+        conn.execute("select pg_stat_force_next_flush()")  # what this session wrote counts too
         row = conn.execute(
-            "select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_partition_tree(%s::regclass) as t"
-            " join pg_class as c on c.oid = t.relid where t.isleaf",
+            "select coalesce(sum(greatest(pg_stat_get_live_tuples(c.oid), reltuples, 0)), 0)::bigint"
+            " from pg_partition_tree(%s::regclass) as t join pg_class as c on c.oid = t.relid where t.isleaf",
             [f"prop_trading_model.{name}"],
         ).fetchone()
     return int(row[0]) if row else 0
