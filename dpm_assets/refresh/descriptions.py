@@ -8,7 +8,7 @@ ROLLUP_DESCRIPTIONS = {
     "rollup_account_recent": "What each account did in the trailing 30 and 7 days.",
     "rollup_account_day_net": "The net of each account-day, in the order of each day's nets: where quantiles are found.",
     "rollup_market_day": "All accounts and symbols by day: counts, sums, and the quantiles of account-day net.",
-    "rollup_symbol_day": "Trades by symbol and day, summed over accounts: what the symbols' page and each day's totals come from.",
+    "rollup_symbol_day": "Trades by symbol and day, summed over accounts: where symbols and each day's totals come from.",
 }
 ROLLUP_INPUTS = {
     "rollup_account_symbol_day": ["raw_trades_closed", "trade_partitions"],
