@@ -29,7 +29,7 @@ def opened_page(address: str) -> Iterator[Page]:
         try:
             page = browser.new_page(
                 base_url=address,
-                viewport={"width": 1440, "height": 900},
+                viewport={"width": 1280, "height": 820},
                 color_scheme="light",
                 locale="en-GB",
                 timezone_id="UTC",

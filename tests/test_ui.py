@@ -40,13 +40,13 @@ def page(service: Service) -> Iterator[Page]:
 
 
 def test_the_graph_shows_its_groups(page: Page) -> None:
-    page.set_viewport_size({"width": 1440, "height": 560})
+    page.set_viewport_size({"width": 1280, "height": 560})
     page.goto("/asset-groups")
     for group in GROUPS:
         expect(page.get_by_text(group, exact=True).first).to_be_visible()
-    expect(page.get_by_text("Materialize all")).to_be_visible()
+    expect(page.locator("path[marker-end]")).not_to_have_count(0)  # the edges come after the boxes
     keep_picture(page, "asset_graph")
-    page.set_viewport_size({"width": 1440, "height": 900})
+    page.set_viewport_size({"width": 1280, "height": 820})
 
 
 def test_an_asset_says_what_it_is_and_what_each_column_is_made_from(page: Page) -> None:
@@ -71,7 +71,7 @@ def test_a_range_of_months_is_backfilled_from_the_dialog(page: Page, service: Se
     expect(page.get_by_text("4 partitions", exact=True).first).to_be_visible()
     keep_picture(page, "backfill")
     page.get_by_role("button", name="Launch backfill").click()
-    page.get_by_role("link", name="View").or_(page.get_by_role("button", name="View")).first.click()
+    page.get_by_role("link", name="View", exact=True).click()
     expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=60_000)
     runs = service.runs(
         "run_body::json->'tags'->>'dagster/asset_partition_range_start' = %s"
