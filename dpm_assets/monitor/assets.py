@@ -130,11 +130,13 @@ log_query_performance = dg.define_asset_job(
     "log_query_performance",
     selection=dg.AssetSelection.assets("query_performance_log"),
     description="Note what each statement cost since the last time.",
+    tags=about("monitor", "reads"),
 )
 
 query_log_every_15_minutes = dg.ScheduleDefinition(
     name="query_log_every_15_minutes",
     job=log_query_performance,
+    tags=log_query_performance.tags,
     cron_schedule="10,25,40,55 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
