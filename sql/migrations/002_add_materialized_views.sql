@@ -548,6 +548,16 @@ as $$
     $query$, source, source_of_sums)
 $$;
 
+-- How they become those of rollup_account_day_net; `source` gives the rows r of whole account-days.
+create or replace function prop_trading_model.account_day_net_query(source text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        'select r.trade_date, sum(r.net) as net, r.account_id from %s group by r.trade_date, r.account_id', source
+    )
+$$;
+
 -- Moves rollup_account_day_net to what refresh_account_days holds; returns the rows written or removed.
 create or replace function prop_trading_model.move_account_day_net() returns bigint
 language plpgsql
@@ -914,18 +924,12 @@ as $$
     $query$, source)
 $$;
 
--- Recomputes the accounts of refresh_accounts from their months, but for those that are appended to; returns the rows written or
--- removed.
-create or replace function prop_trading_model.refresh_account() returns bigint
-language plpgsql
+-- How they become the rows of rollup_account: with the login of the newest trade, or, of a day in the archive, as it was kept.
+create or replace function prop_trading_model.account_query(source text) returns text
+language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    gone bigint;
-    written bigint;
-begin
-    execute format($statement$
-        insert into prop_trading_model.rollup_account as r
+    select format($query$
         select
             l.account_id,
             coalesce(n.login, (
@@ -941,6 +945,22 @@ begin
             order by t.close_time desc nulls last, t.id desc, t.trade_id desc
             limit 1
         ) as n on true
+    $query$, prop_trading_model.account_life_query(source))
+$$;
+
+-- Recomputes the accounts of refresh_accounts from their months, but for those that are appended to; returns the rows written or
+-- removed.
+create or replace function prop_trading_model.refresh_account() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    gone bigint;
+    written bigint;
+begin
+    execute format($statement$
+        insert into prop_trading_model.rollup_account as r
+        %s
         on conflict (account_id) do update set
             login = excluded.login, trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
             gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
@@ -949,7 +969,7 @@ begin
             first_trade_date = excluded.first_trade_date, last_trade_date = excluded.last_trade_date
         where r is distinct from excluded
         $statement$,
-        prop_trading_model.account_life_query(
+        prop_trading_model.account_query(
             'prop_trading_model.refresh_accounts as t'
             ' join prop_trading_model.rollup_account_month as m on m.account_id = t.account_id and not t.appended'
         )
@@ -988,6 +1008,17 @@ end
 $$;
 
 -- rollup_account_symbol: moved by the rows of rollup_account_symbol_day that came and went.
+
+-- How the rows of rollup_account_symbol_day become those of rollup_account_symbol; `source` gives all rows r of some accounts.
+create or replace function prop_trading_model.account_symbol_query(source text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        'select r.account_id, r.symbol_key, max(r.trade_date) as last_trade_date from %s group by r.account_id, r.symbol_key',
+        source
+    )
+$$;
 
 -- Moves rollup_account_symbol by the rows in refresh_rows (there now) and refresh_gone (no more): a later day is the last
 -- day; only where the last day itself went are the others looked up. Returns the rows written or removed.
@@ -1938,8 +1969,7 @@ begin
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_symbol_day');
     perform prop_trading_model.find_differences(
-        'prop_trading_model.rollup_account_day_net',
-        format('select r.trade_date, sum(r.net), r.account_id from %s group by r.trade_date, r.account_id', day_rows), days
+        'prop_trading_model.rollup_account_day_net', prop_trading_model.account_day_net_query(day_rows), days
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_account_day_net');
     perform prop_trading_model.find_differences(
@@ -2018,8 +2048,7 @@ begin
     written := prop_trading_model.refresh_account() + prop_trading_model.refresh_latest_account();
     perform prop_trading_model.find_differences(
         'prop_trading_model.rollup_account_symbol',
-        'select account_id, symbol_key, max(trade_date)'
-        ' from prop_trading_model.rollup_account_symbol_day where {piece} group by account_id, symbol_key',
+        prop_trading_model.account_symbol_query('prop_trading_model.rollup_account_symbol_day as r where {piece}'),
         prop_trading_model.pieces_by_account('prop_trading_model.rollup_account', 8)
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_account_symbol')
@@ -2972,8 +3001,9 @@ begin
     execute format(
         'create or replace view prop_trading_model.live_account_day_net as with %s'
         ' select r.* from prop_trading_model.rollup_account_day_net as r where %s'
-        ' union all select f.trade_date, sum(f.net), f.account_id from (%s) as f group by f.trade_date, f.account_id',
-        prop_trading_model.live_sources(), prop_trading_model.settled_condition(), fresh
+        ' union all %s',
+        prop_trading_model.live_sources(), prop_trading_model.settled_condition(),
+        prop_trading_model.account_day_net_query(format('(%s) as r', fresh))
     );
     execute format(
         'create or replace view prop_trading_model.live_symbol_day as with %s, %s'
@@ -3414,6 +3444,8 @@ comment on function prop_trading_model.move_symbol_day is
     'Moves rollup_symbol_day by what refresh_symbol_days holds; returns the rows written or removed.';
 comment on function prop_trading_model.symbol_days_query is
     'How the rows of rollup_account_symbol_day become those of rollup_symbol_day.';
+comment on function prop_trading_model.account_day_net_query is
+    'How the rows of rollup_account_symbol_day become those of rollup_account_day_net.';
 comment on function prop_trading_model.market_day_query is
     'How the rows of rollup_account_symbol_day become those of rollup_market_day.';
 comment on function prop_trading_model.move_account_day_net is
@@ -3438,11 +3470,15 @@ comment on function prop_trading_model.append_account_month is
 
 comment on function prop_trading_model.account_life_query is
     'How the rows of rollup_account_month become whole lives, without the login.';
+comment on function prop_trading_model.account_query is
+    'How the rows of rollup_account_month become those of rollup_account, with the login of the newest trade.';
 comment on function prop_trading_model.refresh_account is
     'Recomputes the accounts of refresh_accounts from their months, but for those that are appended to; returns the rows written or removed.';
 comment on function prop_trading_model.append_account is
     'Appends what refresh_appended holds to the lives of its accounts. Returns the rows written.';
 
+comment on function prop_trading_model.account_symbol_query is
+    'How the rows of rollup_account_symbol_day become those of rollup_account_symbol.';
 comment on function prop_trading_model.move_account_symbol is
     'Moves rollup_account_symbol by the rows in refresh_rows and refresh_gone. Returns the rows written or removed.';
 
