@@ -10,7 +10,7 @@ from dpm_assets.calendar import add_months, month_of, months_between, today
 from dpm_assets.months import key_of
 from tests.browser import keep_picture, opened_page
 from tests.places import open_folder
-from tests.service import Service
+from tests.service import Service, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("service")]
 
@@ -53,7 +53,7 @@ def test_an_asset_says_what_it_is_and_what_each_column_is_made_from(page: Page) 
     page.goto(f"/assets/{VIEW}?view=overview")
     expect(page.get_by_text("One row a date: accounts, trades, rates")).to_be_visible()
     row = page.get_by_role("row").filter(has=page.get_by_text("total_profit", exact=True))
-    expect(row).to_contain_text("Net: profit with commission and swap.")
+    expect(row).to_contain_text("Sum of net, money.")
     expect(row.get_by_role("link", name="rollup_market_day")).to_have_attribute("href", "/assets/rollup_market_day")
     keep_picture(page, "asset")
     row.get_by_role("link", name="rollup_market_day").click()
@@ -72,7 +72,8 @@ def test_a_range_of_months_is_backfilled_from_the_dialog(page: Page, service: Se
     keep_picture(page, "backfill")
     page.get_by_role("button", name="Launch backfill").click()
     page.get_by_role("link", name="View", exact=True).click()
-    expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("100% completed")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("In progress", exact=True)).to_have_count(1, timeout=60_000)  # the column's title alone
     runs = service.runs(
         "run_body::json->'tags'->>'dagster/asset_partition_range_start' = %s"
         " and run_body::json->'tags'->>'dagster/asset_partition_range_end' = %s",
@@ -110,10 +111,11 @@ def test_the_profit_of_a_month_is_a_picture(page: Page) -> None:
     keep_picture(page, "daily_profit")
 
 
-def test_the_sizes_of_partitions_are_a_picture(page: Page) -> None:
+def test_the_sizes_of_partitions_are_a_picture(page: Page, service: Service) -> None:
     page.goto("/assets/partition_statistics?view=overview")
     page.get_by_role("button", name="Materialize").first.click()
-    expect(page.locator("a[href^='/runs/']").first).to_be_visible(timeout=60_000)
+    done = "status = 'SUCCESS' and run_body like '%%partition_statistics%%'"
+    wait_for(lambda: bool(service.runs(done)), 60, "the collection of statistics")
     page.reload()  # an open page shows that it was materialized, and not with what
     page.get_by_role("row").filter(has_text="raw_trades_closed/sizes").get_by_text("[Show Markdown]").click()
     expect_picture(page, "sizes of raw_trades_closed")
