@@ -98,7 +98,8 @@ def test_every_job_says_what_it_does_and_to_what(job: str) -> None:
 
 def test_every_schedule_and_sensor_says_what_it_does_and_is_tagged_as_its_job() -> None:
     repository = defs.get_repository_def()
-    automations: list[Any] = [*repository.schedule_defs, *repository.sensor_defs]
-    for automation in automations:
+    launching: list[Any] = [*repository.schedule_defs, *(sensor for sensor in repository.sensor_defs if sensor.targets)]
+    for automation in (*launching, *repository.sensor_defs):
         assert automation.description and len(automation.description) > 20, automation.name
+    for automation in launching:
         assert automation.tags["dpm/effect"] == defs.resolve_job_def(automation.job_name).tags["dpm/effect"]
