@@ -67,7 +67,7 @@ def silent(_: str) -> None:
 def form(server: EmbeddedServer, url: str) -> list[str]:
     """The tables as pg_dump has them, without what schema.sql makes beside them."""
     arguments = [argument for table in TABLES for argument in ("-t", f"prop_trading_model.{table}")]
-    beside = re.compile(r"GRANT|REVOKE|CREATE TRIGGER|ALTER TABLE \S+ ENABLE ALWAYS")
+    beside = re.compile(r"GRANT|REVOKE|COMMENT ON|CREATE TRIGGER|ALTER TABLE \S+ ENABLE ALWAYS")
     return [text for text in normalised(dumped(server, url, *arguments)) if not beside.match(text)]
 
 
