@@ -13,7 +13,8 @@ LONGEST_PAUSE_SECONDS = 600
 def about(domain: str, effect: str) -> dict[str, str]:
     """Tags of a job and its runs, to filter by: what it is about, and what it does to the data.
 
-    Effects: "reads", "derives" (recomputes what follows from the raw rows), "loads", "archives", "makes" (schema, partitions).
+    Effects: "reads", "derives" (recomputes what follows from the raw rows), "loads", "archives", "makes" (schema, partitions),
+    "forgets" (Dagster's own old runs, no data).
     """
     return {"dpm/domain": domain, "dpm/effect": effect}
 

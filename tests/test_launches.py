@@ -92,7 +92,7 @@ def test_the_schedule_of_the_archive_says_that_it_means_it(refreshed: Connection
 def test_every_job_says_what_it_does_and_to_what(job: str) -> None:
     found = defs.resolve_job_def(job)
     assert found.description and len(found.description) > 20
-    assert found.tags["dpm/effect"] in {"reads", "derives", "loads", "archives", "makes"}
+    assert found.tags["dpm/effect"] in {"reads", "derives", "loads", "archives", "makes", "forgets"}
     assert found.tags["dpm/domain"]
 
 

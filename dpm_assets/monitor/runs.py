@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 import dagster as dg
 
 from dpm_assets.monitor.old_runs import delete_old_runs
+from dpm_assets.runs import about
 from dpm_assets.settings import settings
 
 
@@ -25,6 +26,7 @@ def delete_runs(context: dg.OpExecutionContext) -> None:
 @dg.job(
     name="delete_old_runs",
     description="Keep Dagster's own history for DPM_KEEP_RUNS_DAYS: delete older runs, and with them their events and logs.",
+    tags=about("monitor", "forgets"),
 )
 def delete_old_runs_job() -> None:
     delete_runs()
@@ -33,6 +35,7 @@ def delete_old_runs_job() -> None:
 nightly_deletion_of_old_runs = dg.ScheduleDefinition(
     name="nightly_deletion_of_old_runs",
     job=delete_old_runs_job,
+    tags=delete_old_runs_job.tags,
     cron_schedule="45 4 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
