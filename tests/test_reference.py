@@ -1,5 +1,6 @@
 """The pages of docs/reference are what this installation is, and nothing in it goes without a description."""
 
+from dpm_assets.alerts.settings import AlertSettings
 from dpm_assets.database import Database
 from dpm_assets.reference.catalogue import relations, routines
 from dpm_assets.reference.commands import commands, parameters
@@ -44,7 +45,8 @@ def test_every_command_argument_and_option_says_what_it_is_for() -> None:
 
 
 def test_every_setting_says_what_it_is_for() -> None:
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    fields = Settings.model_fields | AlertSettings.model_fields
+    assert [name for name, field in fields.items() if not field.description] == []
 
 
 def test_every_table_column_and_function_has_a_comment(db: Database) -> None:

@@ -6,7 +6,9 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
+from dpm_assets.alerts.settings import AlertSettings
 from dpm_assets.reference.markdown import cell, code, page, table
 from dpm_assets.settings import Settings, project_dir
 
@@ -17,14 +19,15 @@ def settings_page() -> str:
         "is named with the reason. Paths are taken from the current folder, defaults from the folder of the project."
     )
     rows = [
-        (code(variable(name)), _default(field), _allowed(field), cell(field.description or ""))
-        for name, field in Settings.model_fields.items()
+        (code(variable(name, kind)), _default(field), _allowed(field), cell(field.description or ""))
+        for kind in (Settings, AlertSettings)
+        for name, field in kind.model_fields.items()
     ]
     return page("Settings", introduction, table(["variable", "default", "allowed", ""], rows))
 
 
-def variable(name: str) -> str:
-    return f"{Settings.model_config['env_prefix']}{name.upper()}"
+def variable(name: str, kind: type[BaseSettings] = Settings) -> str:
+    return f"{kind.model_config['env_prefix']}{name.upper()}"
 
 
 def _default(field: FieldInfo) -> str:
