@@ -10,6 +10,8 @@ from dpm_assets.backup.programs import ClientPrograms
 from dpm_assets.errors import DpmError
 from dpm_assets.server.programs import run
 
+_STATISTICS = "pg_stat_statements"
+
 
 def dump(
     programs: ClientPrograms,
@@ -36,11 +38,15 @@ def restore(
 ) -> None:
     """The content of a dump into an empty database; with `owner`, all of it becomes that role's and has no privileges.
 
-    Raises DpmError at the first statement that fails.
+    Left out is the extension of the statement statistics, which not every login may make. Raises DpmError at the first
+    statement that fails.
     """
-    options = ["--exit-on-error", f"--jobs={jobs}"]
+    wanted = log.with_suffix(".list")
+    wanted.write_text("\n".join(line for line in _listed(programs, folder, log) if _STATISTICS not in line), "utf-8")
+    options = ["--exit-on-error", f"--jobs={jobs}", f"--use-list={wanted}"]
     options += [f"--role={owner}", "--no-owner", "--no-privileges"] if owner else []
     _run(programs.program("pg_restore"), url, [*options, str(folder)], log)
+    wanted.unlink()
 
 
 def restore_with_database(programs: ClientPrograms, url: str, folder: Path, log: Path, *, jobs: int) -> None:
@@ -50,16 +56,23 @@ def restore_with_database(programs: ClientPrograms, url: str, folder: Path, log:
 
 def tables_in(programs: ClientPrograms, folder: Path) -> set[str]:
     """The tables, as schema.table, whose rows a dump holds. Raises DpmError when its table of contents cannot be read."""
-    listed = folder.with_name(f"{folder.name}.list")
     log = folder.with_name(f"{folder.name}.log")
     try:
-        run([programs.program("pg_restore"), "--list", f"--file={listed}", str(folder)], None, log)
-        lines = listed.read_text(encoding="utf-8").splitlines()
+        lines = _listed(programs, folder, log)
     finally:
-        listed.unlink(missing_ok=True)
         log.unlink(missing_ok=True)
     found = (re.fullmatch(r"\d+; \d+ \d+ TABLE DATA (\S+) (\S+) .*", line) for line in lines)
     return {f"{match[1]}.{match[2]}" for match in found if match}
+
+
+def _listed(programs: ClientPrograms, folder: Path, log: Path) -> list[str]:
+    """The lines of a dump's table of contents."""
+    listed = log.with_suffix(".contents")
+    try:
+        run([programs.program("pg_restore"), "--list", f"--file={listed}", str(folder)], None, log)
+        return listed.read_text(encoding="utf-8").splitlines()
+    finally:
+        listed.unlink(missing_ok=True)
 
 
 def read_through(programs: ClientPrograms, folder: Path, log: Path) -> None:

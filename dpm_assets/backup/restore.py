@@ -103,6 +103,7 @@ def _make(
     with connect(target.making_url) as conn:
         if target.dumped.settled_leaves is not None:
             run_file(conn, sql_dir() / "session_defaults.sql")
+            run_file(conn, sql_dir() / "statement_statistics.sql")
             settle_leaves(conn, target.dumped.settled_leaves)
         say(f"{target.dumped.folder}: counting and analyzing")
         refuse_other_counts(

@@ -57,6 +57,7 @@ def read_roles(conn: psycopg.Connection[Any]) -> list[RoleRecord]:
 
 
 def read_memberships(conn: psycopg.Connection[Any]) -> list[Membership]:
+    """Of all but built-in roles, and without what statement_statistics.sql grants wherever it may."""
     return (
         conn.cursor(row_factory=class_row(Membership))
         .execute(
@@ -64,7 +65,8 @@ def read_memberships(conn: psycopg.Connection[Any]) -> list[Membership]:
             " bool_or((to_jsonb(m) ->> 'inherit_option')::boolean) as inherit,"
             " bool_or((to_jsonb(m) ->> 'set_option')::boolean) as set"
             " from pg_auth_members as m join pg_roles as r on r.oid = m.roleid join pg_roles as u on u.oid = m.member"
-            " where u.oid >= %s group by 1, 2 order by 1, 2",
+            " where u.oid >= %s and (r.rolname, u.rolname) <> ('pg_read_all_stats', 'dpm_owner')"
+            " group by 1, 2 order by 1, 2",
             [_FIRST_OF_USERS],
         )
         .fetchall()
