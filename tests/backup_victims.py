@@ -15,6 +15,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.server.upgrade import upgrade
 from dpm_assets.settings import settings
+from tests.environment import Environment, adopt, own_settings
 from tests.servers import SMALL
 
 _processes = multiprocessing.get_context("forkserver")
@@ -36,9 +37,14 @@ def upgrading(home: Path, killed_at: str | None = None) -> BaseProcess:
 
 
 def _start(target: Callable[..., None], *arguments: object) -> BaseProcess:
-    process = _processes.Process(target=target, args=arguments)
+    process = _processes.Process(target=_with_settings, args=(own_settings(), target, *arguments))
     process.start()
     return process
+
+
+def _with_settings(given: Environment, target: Callable[..., None], *arguments: object) -> None:
+    adopt(given)
+    target(*arguments)
 
 
 def _killed(at: str | None) -> Callable[[str], None]:
