@@ -303,8 +303,10 @@ def test_without_a_terminal_no_line_is_folded(url: str, conn: Connection) -> Non
 
 
 def test_watching_looks_again_until_it_is_interrupted(url: str) -> None:
+    # Whoever started the tests in the background of a script has them ignore interrupts, and so what they start.
+    as_in_a_terminal = ["env", "--default-signal=INT"]
     watching = subprocess.Popen(
-        [sys.executable, "-m", "dpm_assets", "status", "--json", "--watch", "0.1"],
+        [*as_in_a_terminal, sys.executable, "-m", "dpm_assets", "status", "--json", "--watch", "0.1"],
         env={**os.environ, "DPM_DATABASE_URL": url, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
