@@ -1,0 +1,93 @@
+"""What a run measures: how many trades, in which steps, how often, for how long."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from dpm_assets.calendar import add_months, month_of, today
+from dpm_assets.errors import DpmError
+from dpm_assets.settings import sql_dir
+
+STEPS = (1_000_000, 3_000_000, 10_000_000, 27_000_000, 81_000_000)
+SIDE_BY_SIDE = 10_000_000
+"""Up to so many trades all systems stand beside each other and take turns; above, they come one after the other."""
+SLICE = 3_000_000
+"""Comparators take their rows with all indexes in place up to here, which is their load rate, and are bulk-built above."""
+DENSEST = 2_500_000
+"""Trades a month that a sample has at most, as a firm of 60,000 accounts."""
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. Sizes are trades, each step an extension of the one before; times are seconds."""
+
+    sizes: tuple[int, ...]
+    months: int
+    start: date
+    seed: int
+    rounds: int
+    seconds: float
+    throughput_seconds: int
+    clients: tuple[int, ...]
+    day_trades: int
+
+    @property
+    def trades(self) -> int:
+        return self.sizes[-1]
+
+    @property
+    def side_by_side(self) -> bool:
+        return self.trades <= SIDE_BY_SIDE
+
+    def identity(self) -> dict[str, Any]:
+        """What has to be the same for stages of two runs to stand in one report: this plan and the SQL that is measured."""
+        said = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**said, "start": f"{self.start:%Y-%m}", "format": FORMAT, "sql": sql_digest()}
+
+
+def make_plan(
+    trades: int,
+    *,
+    sizes: tuple[int, ...] = (),
+    months: int | None = None,
+    start: date | None = None,
+    seed: int = 1,
+    rounds: int = 15,
+    seconds: float = 10.0,
+    throughput_seconds: int = 10,
+    clients: tuple[int, ...] = (1, 8, 50, 200),
+) -> Plan:
+    """The plan of `trades` trades, by default of the steps up to them. Raises DpmError for what cannot be measured."""
+    if trades < 1_000:
+        raise DpmError(f"{trades:,} trades are too few to compare anything. Ask for 1,000 or more.")
+    steps = sorted({size for size in sizes or STEPS if size < trades} | {trades})
+    if steps[0] < 1_000:
+        raise DpmError(f"A step of {steps[0]:,} trades is too small to compare anything. Ask for steps of 1,000 or more.")
+    months = months or max(13, -(-trades // DENSEST))
+    if months < 8:
+        raise DpmError(f"{months} months are too few: those older than six are measured cold. Ask for 8 or more.")
+    if rounds < 1 or not all(1 <= count <= 200 for count in clients):
+        raise DpmError("Rounds have to be at least 1 and clients from 1 to 200. Ask for such.")
+    return Plan(
+        sizes=tuple(steps),
+        months=months,
+        start=start or add_months(month_of(today()), -months),
+        seed=seed,
+        rounds=rounds,
+        seconds=seconds,
+        throughput_seconds=throughput_seconds,
+        clients=clients,
+        day_trades=max(50, trades // (months * 21)),
+    )
+
+
+def sql_digest() -> str:
+    """SHA-256 over the SQL files that a run measures."""
+    found = hashlib.sha256()
+    folder = sql_dir()
+    for path in sorted(folder.rglob("*.sql")):
+        if "migrations" not in path.parts:
+            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:16]

@@ -1,0 +1,203 @@
+"""A run, stage by stage: what is done is kept, what is no longer needed is dropped, and a killed run goes on."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from dpm_assets.bench import rows
+from dpm_assets.bench.asking import ask_all
+from dpm_assets.bench.cold_reads import ask_cold
+from dpm_assets.bench.cold_storage import store_cold
+from dpm_assets.bench.dbt_model import measure_dbt
+from dpm_assets.bench.disk import refuse_small_disk
+from dpm_assets.bench.duckdb_rows import measure_duckdb
+from dpm_assets.bench.filling import take_snapshots, take_trades
+from dpm_assets.bench.machine import machine
+from dpm_assets.bench.measuring import seconds
+from dpm_assets.bench.more_trades import load_more
+from dpm_assets.bench.plan import SLICE, Plan
+from dpm_assets.bench.refreshes import measure_refreshes
+from dpm_assets.bench.storage import storage
+from dpm_assets.bench.store import SAMPLE, SERVER, Store
+from dpm_assets.bench.systems import SYSTEMS, Connection, System, connected, drop, make, settle
+from dpm_assets.bench.throughput import measure_throughput
+from dpm_assets.database import Database
+from dpm_assets.server import EmbeddedServer
+from dpm_assets.server.programs import forget_other_servers
+from dpm_assets.settings import settings
+
+COLD_ROUNDS = 3
+REFRESH_ROUNDS = 3
+Say = Callable[[str], None]
+
+
+class Run:
+    """One plan, measured in one folder."""
+
+    def __init__(self, plan: Plan, store: Store, server: EmbeddedServer, say: Say) -> None:
+        self.plan = plan
+        self.store = store
+        self.server = server
+        self.say = say
+
+    def stage(self, name: str, said: str, measure: Callable[[], Any]) -> Any:
+        """What a stage found: measured now, or kept from an earlier start of this run."""
+        if not self.store.has(name):
+            self.say(said)
+            self.store.write(name, measure())
+        return self.store.read(name)
+
+    def all_stages(self) -> None:
+        rows.prepare(self.plan, self.sample, self.say)
+        groups = [list(SYSTEMS)] if self.plan.side_by_side else [[system] for system in SYSTEMS]
+        for group in groups:
+            name = "all" if len(group) > 1 else group[0].name
+            if not self.store.has(f"ended.{name}"):
+                self._measure_group(name, group)
+                self.store.write(f"ended.{name}", True)
+            for system in group:
+                drop(self.server, system)
+        self.stage(
+            "duckdb",
+            "DuckDB over Parquet files of the same rows",
+            lambda: measure_duckdb(self.plan, self.store, self.sample),
+        )
+
+    @property
+    def sample(self) -> Path:
+        return self.store.folder / SAMPLE
+
+    @property
+    def accounts(self) -> int:
+        return sum(
+            block.count(b"\n") for path in (self.sample / "accounts").glob("*.csv") for block in rows.text_of(path)
+        ) - len(list((self.sample / "accounts").glob("*.csv")))
+
+    def _measure_group(self, name: str, group: list[System]) -> None:
+        for system in group:
+            make(self.server, system)
+        with connected(self.server, group[0]) as conn:
+            self.stage("machine", "the machine and the server's settings", lambda: machine(conn))
+        for step, size in enumerate(self.plan.sizes):
+            for system in group:
+                self._extend(system, step, size)
+            self._ask(name, group, step, size)
+        self._measure_whole(name, group)
+
+    def _extend(self, system: System, step: int, size: int) -> None:
+        """Load a step's trades, refresh what there is, and note what both took and what it all takes on disk."""
+        files = rows.step_files(self.sample, step)
+        bulk = size > SLICE and step > 0
+
+        def load() -> dict[str, Any]:
+            with (
+                connected(self.server, system) as conn,
+                Database(self.server.url(system.database), application_name="dpm bench") as db,
+            ):
+                take_snapshots(conn, db, system, self.sample)
+                taken = take_trades(conn, db, system, files, bulk=bulk)
+                found: dict[str, Any] = {"files": taken, "bulk": bulk}
+                if system.first_refresh:
+                    found["refresh_seconds"] = _seconds_of(conn, system.first_refresh)
+                settle(conn)
+                return {**found, "storage": storage(conn)}
+
+        how = "in bulk, " if bulk and not system.is_production else ""
+        self.stage(f"step_{step}/load.{system.name}", f"{system.title}: {how}to {size:,} trades", load)
+
+    def _ask(self, name: str, group: list[System], step: int, size: int) -> None:
+        def ask() -> dict[str, Any]:
+            with ExitStack() as stack:
+                conns = {system.name: stack.enter_context(connected(self.server, system)) for system in group}
+                return ask_all(
+                    conns,
+                    {system.name: system for system in group},
+                    rounds=self.plan.rounds,
+                    seconds=self.plan.seconds,
+                    earlier=self._earlier(step),
+                    keep_plan=lambda query, plan: self.store.keep_plan(f"step_{step}/{query}", plan),
+                )
+
+        self.stage(f"step_{step}/queries.{name}", f"queries of {size:,} trades ({name})", ask)
+
+    def _earlier(self, step: int) -> dict[str, Any] | None:
+        """What the systems before have answered at this step, if they come one after the other."""
+        return None if self.plan.side_by_side else self.store.read(f"step_{step}/queries.{SYSTEMS[0].name}")
+
+    def _measure_whole(self, name: str, group: list[System]) -> None:
+        """What is measured at the whole size only; from the refreshes on, it changes the trades."""
+        last = len(self.plan.sizes) - 1
+        known = self.store.read(f"step_{last}/queries.{name}")["parameters"]
+        self.stage(f"cold.{name}", f"queries from the disk ({name})", lambda: ask_cold(self.server, group, known, COLD_ROUNDS))
+        for system in group:
+            self.stage(
+                f"throughput.{system.name}",
+                f"{system.title}: many clients at once",
+                lambda system=system: measure_throughput(
+                    self.server,
+                    system,
+                    known,
+                    accounts=self.accounts,
+                    seconds=self.plan.throughput_seconds,
+                    clients=self.plan.clients,
+                ),
+            )
+        for system in group:
+            self._change(system, known)
+
+    def _change(self, system: System, known: dict[str, str]) -> None:
+        with (
+            connected(self.server, system) as conn,
+            Database(self.server.url(system.database), application_name="dpm bench") as db,
+        ):
+            if system.refresh:
+                self.stage(
+                    f"refresh.{system.name}",
+                    f"{system.title}: refreshes",
+                    lambda: measure_refreshes(conn, db, system, known, REFRESH_ROUNDS),
+                )
+            if system.name == "baseline":
+                self.stage(
+                    "dbt",
+                    "an incremental model of dbt over the original",
+                    lambda: measure_dbt(conn, self.server.url(system.database), system, known, self.store.folder / "dbt"),
+                )
+            self.stage(
+                f"more.{system.name}",
+                f"{system.title}: a load into months that are there",
+                lambda: load_more(conn, db, system, self.plan, self.sample),
+            )
+            if system.is_production:
+                self.stage(
+                    "storage_cold",
+                    "production: months older than six into Parquet files",
+                    lambda: store_cold(conn, db, self.store.folder / "archive"),
+                )
+
+
+def _seconds_of(conn: Connection, statement: str) -> float:
+    return round(seconds(lambda: conn.execute(statement)), 3)
+
+
+def run(plan: Plan, store: Store, say: Say, free: int | None = None, memory: int | None = None) -> None:
+    """Measure everything that this plan's folder does not hold yet; the server is stopped at the end, however it ends.
+
+    Raises DpmError when the disk is too small (nothing is begun then) or when systems answer differently.
+    """
+    with store.alone():
+        refuse_small_disk(plan, store.folder, free)
+        if store.begin(plan):
+            say("going on where the last run ended")
+        if store.has("duckdb"):
+            return
+        forget_other_servers()
+        server = EmbeddedServer(store.folder / SERVER, settings().pg_bin, memory)
+        server.start()
+        try:
+            Run(plan, store, server, say).all_stages()
+        finally:
+            server.stop()
+        for name in (SAMPLE, SERVER, "archive", "dbt"):
+            shutil.rmtree(store.folder / name, ignore_errors=True)

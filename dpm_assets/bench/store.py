@@ -1,0 +1,101 @@
+"""What the stages of a run have found, as JSON files that are there wholly or not at all."""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from dpm_assets.bench.plan import Plan
+from dpm_assets.errors import DpmError
+
+RESULTS, PLANS, SAMPLE, SERVER = "results", "plans", "sample", "server"
+
+
+class Store:
+    """The folder of one run: results/STAGE.json, plans/*.json, sample/, server/, run.json."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, plan: Plan) -> bool:
+        """Claim the folder for a plan; True when a run of the same plan goes on. Raises DpmError for another plan's folder."""
+        wanted = plan.identity()
+        there = self._read(self.folder / "run.json")
+        if there is None:
+            _write(self.folder / "run.json", wanted)
+            return False
+        if there != wanted:
+            other = sorted(name for name in wanted if wanted[name] != there.get(name))
+            raise DpmError(
+                f"{self.folder} holds a run with other {', '.join(other)}. Give --fresh to begin anew, or another --folder."
+            )
+        return True
+
+    def forget(self) -> None:
+        """Remove all that a run leaves, but for the server, which has to be stopped first."""
+        for name in (RESULTS, PLANS, SAMPLE, SERVER):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        (self.folder / "run.json").unlink(missing_ok=True)
+
+    def has(self, stage: str) -> bool:
+        return self._path(stage).exists()
+
+    def read(self, stage: str) -> Any:
+        """What a stage found, or None."""
+        return self._read(self._path(stage))
+
+    def write(self, stage: str, found: Any) -> None:
+        _write(self._path(stage), found)
+
+    def keep_plan(self, name: str, explained: Any) -> None:
+        """Keep the whole EXPLAIN of a query."""
+        _write(self.folder / PLANS / f"{name}.json", explained)
+
+    def everything(self) -> dict[str, Any]:
+        """All stages by name."""
+        root = self.folder / RESULTS
+        return {
+            path.relative_to(root).with_suffix("").as_posix(): self._read(path) for path in sorted(root.rglob("*.json"))
+        }
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder, so that two runs do not measure each other. Raises DpmError when another run holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o755)  # as root, the server runs as a lesser user who has to get in
+        with (self.folder / "run.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise DpmError(f"Another run is at work in {self.folder}. Wait for it, or give another --folder.") from None
+            yield
+
+    def _path(self, stage: str) -> Path:
+        return self.folder / RESULTS / f"{stage}.json"
+
+    def _read(self, path: Path) -> Any:
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            raise DpmError(f"{path} is damaged. Delete it: that stage is measured again.") from None
+
+
+def _write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    making = path.with_name(f"{path.name}.new")
+    making.write_text(json.dumps(content, indent=1, default=_plain), encoding="utf-8")
+    making.replace(path)
+
+
+def _plain(value: object) -> object:
+    """Dates and decimals as text."""
+    if isinstance(value, date | datetime | Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a result")

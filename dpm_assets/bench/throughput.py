@@ -1,0 +1,131 @@
+"""Many clients at once: pgbench with the queries as scripts, prepared, and the latency of every one of them."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from psycopg.conninfo import conninfo_to_dict
+
+from dpm_assets.bench.queries import Query, questions
+from dpm_assets.bench.systems import System
+from dpm_assets.errors import DpmError
+from dpm_assets.server import EmbeddedServer
+from dpm_assets.server.tuning import machine_cores
+
+SETS = ("summary", "busy", "dashboard")
+_ONE = "('{prefix}' || lpad(:n::text, 6, '0'))"
+_HUNDRED = (
+    "(array(select '{prefix}' || lpad(i::text, 6, '0') from generate_series(:n::integer, :n::integer + 99) as i))"
+)
+
+
+def pgbench(server: EmbeddedServer) -> str | None:
+    """The program, beside the server's own or on the PATH."""
+    beside = Path(server.state().binaries) / "pgbench"
+    if beside.exists():
+        return str(beside)
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)
+    return str(found[0]) if found else shutil.which("pgbench")
+
+
+def measure_throughput(
+    server: EmbeddedServer,
+    system: System,
+    parameters: dict[str, str],
+    *,
+    accounts: int,
+    seconds: int,
+    clients: Iterable[int],
+) -> dict[str, Any]:
+    """{"reason": why not, or None, "sets": {set: {clients: {"per_second", "p50_ms", "p95_ms", "p99_ms", "queries"}}}}.
+
+    Each transaction is one query of the set, all equally likely, of an account drawn from all `accounts` accounts.
+    """
+    program = pgbench(server)
+    if program is None:
+        return {"reason": "there is no pgbench beside the server or on the PATH", "sets": {}}
+    found: dict[str, Any] = {}
+    for name in SETS:
+        if name == "dashboard" and "views" not in system.forms:
+            continue
+        with tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder:
+            scripts = [
+                _write_script(Path(folder), query, query.forms[query.best(system.forms)], parameters, accounts)
+                for query in questions().tagged(name)
+            ]
+            found[name] = {
+                str(count): _run(program, server.url(system.database), scripts, parameters, seconds, count)
+                for count in clients
+            }
+    return {"reason": None, "sets": found}
+
+
+def script_text(statement: str, parameters: dict[str, str], accounts: int) -> str:
+    """The statement as a script of pgbench: another account, or another hundred of them, each time."""
+    prefix = parameters["account"][:-6]
+    text = statement.replace(":'account'", _ONE.format(prefix=prefix))
+    text = text.replace(":'accounts'", _HUNDRED.format(prefix=prefix))
+    text = re.sub(r"(?<!:):'(\w+)'", r":\1", text)
+    last = accounts - 100 if ":'accounts'" in statement else accounts - 1
+    return f"\\set n random(0, {max(last, 0)})\n{text};\n"
+
+
+def _write_script(folder: Path, query: Query, statement: str, parameters: dict[str, str], accounts: int) -> Path:
+    path = folder / f"{query.name}.sql"
+    path.write_text(script_text(statement, parameters, accounts), encoding="utf-8")
+    return path
+
+
+def _run(
+    program: str, url: str, scripts: list[Path], parameters: dict[str, str], seconds: int, clients: int
+) -> dict[str, Any]:
+    parts = conninfo_to_dict(url)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    environment = clean | {
+        "PGPASSWORD": str(parts["password"]),
+        "PGHOST": str(parts["host"]),
+        "PGPORT": str(parts["port"]),
+        "PGUSER": str(parts["user"]),
+        "PGOPTIONS": "-c search_path=prop_trading_model,public",
+    }
+    given = {name: value for name, value in parameters.items() if name not in ("account", "accounts")}
+    with tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder:
+        command = [
+            program, "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(clients, machine_cores())),
+            "-T", str(seconds), "-l", f"--log-prefix={folder}/log",
+            *(option for name, value in given.items() for option in ("-D", f"{name}={value}")),
+            *(option for path in scripts for option in ("-f", str(path))),
+            str(parts["dbname"]),
+        ]  # fmt: skip
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        per_second = re.search(r"tps = ([\d.]+)", done.stdout)
+        if done.returncode != 0 or per_second is None:
+            raise DpmError(f"pgbench failed: {' '.join(done.stderr.split())[-400:] or 'no message'}.")
+        return {"per_second": round(float(per_second[1]), 1), **latencies(Path(folder), [path.stem for path in scripts])}
+
+
+def latencies(folder: Path, names: list[str]) -> dict[str, Any]:
+    """Milliseconds out of pgbench's logs: of all transactions, and of each script's by itself."""
+    lines = [line.split() for path in sorted(folder.glob("log*")) for line in path.read_text().splitlines()]
+    if not lines:
+        raise DpmError("pgbench ended before one query did. Give it more --throughput-seconds.")
+    taken = np.array([int(line[2]) for line in lines]) / 1000
+    script = np.array([int(line[3]) for line in lines])
+    of_scripts = {name: _percentiles(taken[script == n]) for n, name in enumerate(names) if (script == n).any()}
+    return {**_percentiles(taken), "queries": of_scripts}
+
+
+def _percentiles(taken: Any) -> dict[str, Any]:
+    p50, p95, p99 = np.percentile(taken, [50, 95, 99])
+    return {
+        "transactions": len(taken),
+        "p50_ms": round(float(p50), 3),
+        "p95_ms": round(float(p95), 3),
+        "p99_ms": round(float(p99), 3),
+    }
