@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from dpm_assets.alerts.commands import app as alerts_app
 from dpm_assets.backup.commands import backup, restore
+from dpm_assets.bench.commands import bench
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.commands import load
 from dpm_assets.loads.commands_ledger import loads_app
@@ -41,6 +42,7 @@ app.command()(metrics)
 app.command()(sample)
 app.command()(backup)
 app.command()(restore)
+app.command()(bench)
 app.add_typer(server_app, name="server")
 app.add_typer(schema_app, name="schema")
 app.add_typer(partitions_app, name="partitions")

@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from dpm_assets.alerts import sensors as alert_sensors
+from dpm_assets.bench import assets as bench_assets
 from dpm_assets.code_links import with_code_links
 from dpm_assets.loads import assets as load_assets
 from dpm_assets.loads import checks as load_checks
@@ -30,10 +31,12 @@ OWNERS = ["team:data-engineering"]
 DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=49), warn_window=timedelta(hours=26))
 HOURLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(minutes=75))
 FRESHNESS = {"schema": DAILY, "partitions": DAILY, "monitor": DAILY, "rollups": HOURLY, "views": HOURLY}
+ON_DEMAND = {dg.AssetKey("benchmark_report")}
 
 
 def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
-    return spec.replace_attributes(owners=OWNERS, freshness_policy=FRESHNESS.get(spec.group_name or ""))
+    policy = None if spec.key in ON_DEMAND else FRESHNESS.get(spec.group_name or "")
+    return spec.replace_attributes(owners=OWNERS, freshness_policy=policy)
 
 
 defs = dg.Definitions(
@@ -47,6 +50,7 @@ defs = dg.Definitions(
                 refresh_assets,
                 monitor_assets,
                 migration_assets,
+                bench_assets,
             ],
             include_specs=True,
         )

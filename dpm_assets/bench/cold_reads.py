@@ -34,9 +34,7 @@ def give_up_cache(data: Path) -> str | None:
     return None
 
 
-def ask_cold(
-    server: EmbeddedServer, systems: list[System], known: dict[str, str], rounds: int
-) -> dict[str, Any]:
+def ask_cold(server: EmbeddedServer, systems: list[System], known: dict[str, str], rounds: int) -> dict[str, Any]:
     """{"reason": why not, or None, "queries": {query: {system: times}}} of the queries tagged cold, in their best form."""
     found: dict[str, Any] = {}
     for query in questions().tagged("cold"):
@@ -50,6 +48,8 @@ def ask_cold(
             for system in systems:
                 statement = for_psycopg(query.forms[query.best(system.forms)])
                 with connected(server, system) as conn:
-                    times[system.name].time(lambda conn=conn, statement=statement: conn.execute(statement, known).fetchall())
+                    times[system.name].time(
+                        lambda conn=conn, statement=statement: conn.execute(statement, known).fetchall()
+                    )
         found[query.name] = {name: taken.summary() for name, taken in times.items()}
     return {"reason": None, "queries": found}

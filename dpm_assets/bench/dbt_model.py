@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,13 +17,20 @@ from dpm_assets.errors import DpmError
 from dpm_assets.settings import project_dir
 
 PROJECT = Path(__file__).resolve().parent / "dbt_project"
-ABSENT = "dbt is not there: make .venv-dbt, then run again (dpm bench finds .venv-dbt/bin/dbt, DPM_DBT, or one on the PATH)"
+ABSENT = (
+    "dbt is not there: make .venv-dbt, then run again (dpm bench finds .venv-dbt/bin/dbt, DPM_DBT, or one on the PATH)"
+)
 
 
 def dbt_program() -> str | None:
-    """dbt with its adapter for PostgreSQL has an environment of its own: its pins and Dagster's do not fit together."""
+    """DPM_DBT (empty: none), else .venv-dbt's, else one on the PATH.
+
+    dbt has an environment of its own, since its pins and Dagster's do not fit together.
+    """
+    if "DPM_DBT" in os.environ:
+        return os.environ["DPM_DBT"] or None
     own = project_dir() / ".venv-dbt" / "bin" / "dbt"
-    return os.environ.get("DPM_DBT") or (str(own) if own.exists() else shutil.which("dbt"))
+    return str(own) if own.exists() else shutil.which("dbt")
 
 
 def measure_dbt(conn: Connection, url: str, system: System, parameters: dict[str, str], folder: Path) -> dict[str, Any]:
@@ -37,7 +45,7 @@ def measure_dbt(conn: Connection, url: str, system: System, parameters: dict[str
     shutil.copytree(PROJECT, folder)
     changes = Changes(conn, system, parameters)
     settle(conn)
-    found: dict[str, Any] = {"reason": None, "everything": _run(program, url, folder)}
+    found: dict[str, Any] = {"reason": None, "version": _version(program), "everything": _run(program, url, folder)}
     for name, load in (("small", changes.small), ("day", changes.day)):
         trades = load()
         found[name] = {"trades": trades, **_run(program, url, folder)}
@@ -58,6 +66,12 @@ def measure_dbt(conn: Connection, url: str, system: System, parameters: dict[str
     found["sees_a_correction_of"] = {"day": parameters["day"], "seen": row[0]}
     conn.execute("drop schema dbt_bench cascade")
     return found
+
+
+def _version(program: str) -> str:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"installed:\s*(\S+)", said)
+    return match[1] if match else "of an unknown version"
 
 
 def _run(program: str, url: str, folder: Path) -> dict[str, float]:

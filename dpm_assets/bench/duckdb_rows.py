@@ -17,7 +17,9 @@ from dpm_assets.errors import DpmError
 _NUMBERS = {
     **dict.fromkeys(("open_price", "close_price", "stop_loss", "take_profit"), "decimal(18,6)"),
     "lots": "decimal(18,4)",
-    **dict.fromkeys(("volume_usd", "profit", "commission", "swap", "starting_balance", "current_balance"), "decimal(18,2)"),
+    **dict.fromkeys(
+        ("volume_usd", "profit", "commission", "swap", "starting_balance", "current_balance"), "decimal(18,2)"
+    ),
 }
 _TIMES = dict.fromkeys(("open_time", "close_time", "ingestion_timestamp"), "timestamp") | {"trade_date": "date"}
 
@@ -60,12 +62,13 @@ def _write(conn: Any, plan: Plan, sample: Path, folder: Path) -> None:
             target = folder / f"{path.parent.name}_{path.name.removesuffix('.csv.zst')}.parquet"
             conn.execute(f"copy ({_read(path)}) to '{_quoted(target)}' (format parquet, compression zstd)")
     conn.execute(
-        "create view prop_trading_model.raw_trades_closed as"
-        f" select * from read_parquet('{_quoted(folder)}/*.parquet')"
+        f"create view prop_trading_model.raw_trades_closed as select * from read_parquet('{_quoted(folder)}/*.parquet')"
     )
     for feed, table in (("accounts", "raw_accounts_data"), ("plans", "raw_plans_data")):
         path = next((sample / feed).glob("*.csv"))
-        conn.execute(f"create table prop_trading_model.{table} as select row_number() over () as id, * from ({_read(path)})")
+        conn.execute(
+            f"create table prop_trading_model.{table} as select row_number() over () as id, * from ({_read(path)})"
+        )
 
 
 def _read(path: Path) -> str:

@@ -42,7 +42,9 @@ def take_snapshots(conn: Connection, db: Database, system: System, sample: Path)
                     _note(conn, path, copy_file(conn, path, table))
 
 
-def take_trades(conn: Connection, db: Database, system: System, files: list[Path], *, bulk: bool) -> list[dict[str, Any]]:
+def take_trades(
+    conn: Connection, db: Database, system: System, files: list[Path], *, bulk: bool
+) -> list[dict[str, Any]]:
     """Take those of the files that this system has not taken yet, in their order, and tell of all of them: file, trades,
     seconds (null when a kill came in between) and month_there, whether their month was there before.
 

@@ -20,7 +20,9 @@ _SAID = (
 def machine(conn: Connection) -> dict[str, Any]:
     """Processor, cores, memory, system, versions, and the server's settings that matter for speed."""
     settings = dict(
-        conn.execute("select name, current_setting(name) from pg_settings where name = any (%s)", [list(_SAID)]).fetchall()
+        conn.execute(
+            "select name, current_setting(name) from pg_settings where name = any (%s)", [list(_SAID)]
+        ).fetchall()
     )
     version = conn.execute("show server_version").fetchone()
     assert version is not None

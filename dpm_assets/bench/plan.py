@@ -64,7 +64,9 @@ def make_plan(
         raise DpmError(f"{trades:,} trades are too few to compare anything. Ask for 1,000 or more.")
     steps = sorted({size for size in sizes or STEPS if size < trades} | {trades})
     if steps[0] < 1_000:
-        raise DpmError(f"A step of {steps[0]:,} trades is too small to compare anything. Ask for steps of 1,000 or more.")
+        raise DpmError(
+            f"A step of {steps[0]:,} trades is too small to compare anything. Ask for steps of 1,000 or more."
+        )
     months = months or max(13, -(-trades // DENSEST))
     if months < 8:
         raise DpmError(f"{months} months are too few: those older than six are measured cold. Ask for 8 or more.")

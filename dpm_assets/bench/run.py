@@ -102,7 +102,7 @@ class Run:
                 if system.first_refresh:
                     found["refresh_seconds"] = _seconds_of(conn, system.first_refresh)
                 settle(conn)
-                return {**found, "storage": storage(conn)}
+                return {**found, "storage": storage(conn, size)}
 
         how = "in bulk, " if bulk and not system.is_production else ""
         self.stage(f"step_{step}/load.{system.name}", f"{system.title}: {how}to {size:,} trades", load)
@@ -130,7 +130,9 @@ class Run:
         """What is measured at the whole size only; from the refreshes on, it changes the trades."""
         last = len(self.plan.sizes) - 1
         known = self.store.read(f"step_{last}/queries.{name}")["parameters"]
-        self.stage(f"cold.{name}", f"queries from the disk ({name})", lambda: ask_cold(self.server, group, known, COLD_ROUNDS))
+        self.stage(
+            f"cold.{name}", f"queries from the disk ({name})", lambda: ask_cold(self.server, group, known, COLD_ROUNDS)
+        )
         for system in group:
             self.stage(
                 f"throughput.{system.name}",
@@ -162,29 +164,32 @@ class Run:
                 self.stage(
                     "dbt",
                     "an incremental model of dbt over the original",
-                    lambda: measure_dbt(conn, self.server.url(system.database), system, known, self.store.folder / "dbt"),
+                    lambda: measure_dbt(
+                        conn, self.server.url(system.database), system, known, self.store.folder / "dbt"
+                    ),
                 )
-            self.stage(
-                f"more.{system.name}",
-                f"{system.title}: a load into months that are there",
-                lambda: load_more(conn, db, system, self.plan, self.sample),
-            )
             if system.is_production:
                 self.stage(
                     "storage_cold",
                     "production: months older than six into Parquet files",
                     lambda: store_cold(conn, db, self.store.folder / "archive"),
                 )
+            self.stage(
+                f"more.{system.name}",
+                f"{system.title}: a load into months that are there",
+                lambda: load_more(conn, db, system, self.plan, self.sample),
+            )
 
 
 def _seconds_of(conn: Connection, statement: str) -> float:
     return round(seconds(lambda: conn.execute(statement)), 3)
 
 
-def run(plan: Plan, store: Store, say: Say, free: int | None = None, memory: int | None = None) -> None:
+def run(plan: Plan, store: Store, say: Say, *, free: int | None = None) -> None:
     """Measure everything that this plan's folder does not hold yet; the server is stopped at the end, however it ends.
 
-    Raises DpmError when the disk is too small (nothing is begun then) or when systems answer differently.
+    What only measuring needs goes when all is measured. Raises DpmError when the disk is too small (nothing is begun then)
+    or when systems answer differently.
     """
     with store.alone():
         refuse_small_disk(plan, store.folder, free)
@@ -192,12 +197,32 @@ def run(plan: Plan, store: Store, say: Say, free: int | None = None, memory: int
             say("going on where the last run ended")
         if store.has("duckdb"):
             return
-        forget_other_servers()
-        server = EmbeddedServer(store.folder / SERVER, settings().pg_bin, memory)
+        server = _server(store)
         server.start()
         try:
             Run(plan, store, server, say).all_stages()
         finally:
             server.stop()
-        for name in (SAMPLE, SERVER, "archive", "dbt"):
-            shutil.rmtree(store.folder / name, ignore_errors=True)
+        _remove(store, server)
+
+
+def forget(store: Store) -> None:
+    """Begin anew: stop the folder's server, and remove it, its data and all that was found."""
+    with store.alone():
+        server = _server(store)
+        server.stop()
+        _remove(store, server)
+        store.forget()
+
+
+def _server(store: Store) -> EmbeddedServer:
+    forget_other_servers()
+    return EmbeddedServer(store.folder / SERVER, settings().pg_bin)
+
+
+def _remove(store: Store, server: EmbeddedServer) -> None:
+    """Server, sample and files; the data may lie elsewhere, where the server's user can go."""
+    if (server.home / "server.json").exists():
+        shutil.rmtree(server.state().root, ignore_errors=True)
+    for name in (SAMPLE, SERVER, "archive", "dbt", "parquet"):
+        shutil.rmtree(store.folder / name, ignore_errors=True)

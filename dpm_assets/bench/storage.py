@@ -21,11 +21,8 @@ group by 1
 """
 
 
-def storage(conn: Connection) -> dict[str, Any]:
-    """Bytes by kind: trades, rollups, views (each heap and indexes), bookkeeping; total, and a trade's share of it."""
-    conn.execute("checkpoint")
+def storage(conn: Connection, trades: int) -> dict[str, Any]:
+    """Bytes by kind: trades, rollups, views (each heap and indexes), bookkeeping; total, and its share of each of `trades`."""
     sizes = {kind: {"heap": heap, "indexes": indexes} for kind, heap, indexes in conn.execute(_SIZES).fetchall()}
-    trades = conn.execute("select sum(trades) from bench.taken where file like 'step%'").fetchone()
-    assert trades is not None
     total = sum(part["heap"] + part["indexes"] for part in sizes.values())
-    return {"kinds": sizes, "bytes": total, "trades": int(trades[0]), "bytes_a_trade": round(total / int(trades[0]), 1)}
+    return {"kinds": sizes, "bytes": total, "trades": trades, "bytes_a_trade": round(total / trades, 1)}

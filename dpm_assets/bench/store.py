@@ -36,9 +36,14 @@ class Store:
             )
         return True
 
+    def plan(self) -> dict[str, Any] | None:
+        """The plan that the folder was begun with."""
+        found: dict[str, Any] | None = self._read(self.folder / "run.json")
+        return found
+
     def forget(self) -> None:
-        """Remove all that a run leaves, but for the server, which has to be stopped first."""
-        for name in (RESULTS, PLANS, SAMPLE, SERVER):
+        """Remove what the stages have found."""
+        for name in (RESULTS, PLANS):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         (self.folder / "run.json").unlink(missing_ok=True)
 
@@ -72,7 +77,9 @@ class Store:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise DpmError(f"Another run is at work in {self.folder}. Wait for it, or give another --folder.") from None
+                raise DpmError(
+                    f"Another run is at work in {self.folder}. Wait for it, or give another --folder."
+                ) from None
             yield
 
     def _path(self, stage: str) -> Path:

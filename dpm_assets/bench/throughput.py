@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def measure_throughput(
     program = pgbench(server)
     if program is None:
         return {"reason": "there is no pgbench beside the server or on the PATH", "sets": {}}
+    bench = _Bench(program, server.url(system.database), parameters, seconds)
     found: dict[str, Any] = {}
     for name in SETS:
         if name == "dashboard" and "views" not in system.forms:
@@ -59,10 +61,7 @@ def measure_throughput(
                 _write_script(Path(folder), query, query.forms[query.best(system.forms)], parameters, accounts)
                 for query in questions().tagged(name)
             ]
-            found[name] = {
-                str(count): _run(program, server.url(system.database), scripts, parameters, seconds, count)
-                for count in clients
-            }
+            found[name] = {str(count): bench.run(scripts, count) for count in clients}
     return {"reason": None, "sets": found}
 
 
@@ -82,32 +81,40 @@ def _write_script(folder: Path, query: Query, statement: str, parameters: dict[s
     return path
 
 
-def _run(
-    program: str, url: str, scripts: list[Path], parameters: dict[str, str], seconds: int, clients: int
-) -> dict[str, Any]:
-    parts = conninfo_to_dict(url)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    environment = clean | {
-        "PGPASSWORD": str(parts["password"]),
-        "PGHOST": str(parts["host"]),
-        "PGPORT": str(parts["port"]),
-        "PGUSER": str(parts["user"]),
-        "PGOPTIONS": "-c search_path=prop_trading_model,public",
-    }
-    given = {name: value for name, value in parameters.items() if name not in ("account", "accounts")}
-    with tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder:
-        command = [
-            program, "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(clients, machine_cores())),
-            "-T", str(seconds), "-l", f"--log-prefix={folder}/log",
-            *(option for name, value in given.items() for option in ("-D", f"{name}={value}")),
-            *(option for path in scripts for option in ("-f", str(path))),
-            str(parts["dbname"]),
-        ]  # fmt: skip
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        per_second = re.search(r"tps = ([\d.]+)", done.stdout)
-        if done.returncode != 0 or per_second is None:
-            raise DpmError(f"pgbench failed: {' '.join(done.stderr.split())[-400:] or 'no message'}.")
-        return {"per_second": round(float(per_second[1]), 1), **latencies(Path(folder), [path.stem for path in scripts])}
+@dataclass(frozen=True)
+class _Bench:
+    """pgbench against one database, so many seconds at a time; `parameters` are variables of the scripts."""
+
+    program: str
+    url: str
+    parameters: dict[str, str]
+    seconds: int
+
+    def run(self, scripts: list[Path], clients: int) -> dict[str, Any]:
+        """Transactions a second, and their latencies. The password goes through the environment."""
+        parts = conninfo_to_dict(self.url)
+        given = {name: value for name, value in self.parameters.items() if name not in ("account", "accounts")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
+            "PGPASSWORD": str(parts["password"]),
+            "PGHOST": str(parts["host"]),
+            "PGPORT": str(parts["port"]),
+            "PGUSER": str(parts["user"]),
+            "PGOPTIONS": "-c search_path=prop_trading_model,public",
+        }
+        with tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder:
+            command = [
+                self.program, "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(clients, machine_cores())),
+                "-T", str(self.seconds), "-l", f"--log-prefix={folder}/log",
+                *(option for name, value in given.items() for option in ("-D", f"{name}={value}")),
+                *(option for path in scripts for option in ("-f", str(path))),
+                str(parts["dbname"]),
+            ]  # fmt: skip
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            per_second = re.search(r"tps = ([\d.]+)", done.stdout)
+            if done.returncode != 0 or per_second is None:
+                raise DpmError(f"pgbench failed: {' '.join(done.stderr.split())[-400:] or 'no message'}.")
+            names = [path.stem for path in scripts]
+            return {"per_second": round(float(per_second[1]), 1), **latencies(Path(folder), names)}
 
 
 def latencies(folder: Path, names: list[str]) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""`dpm bench`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dpm_assets.calendar import parse_month
+from dpm_assets.settings import settings
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def bench(
+    *,
+    trades: Annotated[int, typer.Option(help="Trades at the end of the run.")] = 1_000_000,
+    size: Annotated[
+        list[int] | None, typer.Option(help="A step before it, repeatedly; default 1, 3, 10, 27, 81 M.")
+    ] = None,
+    months: Annotated[
+        int | None, typer.Option(help="Months they are spread over; default 13, more above 32 M.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="The first month, YYYY-MM; default: so that the last is over.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that a query is timed, at most.")] = 15,
+    seconds: Annotated[float, typer.Option(min=0, help="Seconds after which a query is not timed again.")] = 10.0,
+    throughput_seconds: Annotated[int, typer.Option(min=1, help="Seconds of each run of pgbench.")] = 10,
+    folder: Annotated[Path | None, typer.Option(help="Where the run is kept; default bench/ in DPM_HOME.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Where the report is written; default report/ in the folder.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever the folder holds.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what room it would need.")] = False,
+) -> None:
+    """Compare the original, v1, v2 and production with the same trades on one server, and write the report.
+
+    A run that was killed goes on where it was, when it is given again.
+    """
+    from dpm_assets.bench.disk import room
+    from dpm_assets.bench.plan import make_plan
+    from dpm_assets.bench.report import write_report
+    from dpm_assets.bench.results import results
+    from dpm_assets.bench.run import forget, run
+    from dpm_assets.bench.store import Store
+    from dpm_assets.bench.targets import judge
+
+    store = Store((folder or settings().home / "bench").expanduser().resolve())
+    if fresh and not dry_run:
+        forget(store)
+    started = store.plan()
+    plan = make_plan(
+        trades,
+        sizes=tuple(size or ()),
+        months=months,
+        start=parse_month(start or started["start"]) if start or started else None,
+        seed=seed,
+        rounds=rounds,
+        seconds=seconds,
+        throughput_seconds=throughput_seconds,
+    )
+    console.print(f"{trades:,} trades: {room(plan).sentence()}.")
+    if dry_run:
+        return
+    run(plan, store, lambda said: console.print(f"{said[:1].upper()}{said[1:]}.", markup=False))
+    page, whole = write_report(results(store), (report or store.folder / "report").expanduser())
+    missed = sum(one.met is False for one in judge(results(store)))
+    console.print(f"The report is {page}, and as one file {whole}. Targets missed: {missed}.")

@@ -1,0 +1,35 @@
+"""How figures grow with the trades: the exponent of a power law through them, by least squares over logarithms."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dpm_assets.bench.queries import questions
+from dpm_assets.bench.results import Results
+
+
+def exponent(sizes: Sequence[float], figures: Sequence[float]) -> float | None:
+    """0: the same at any size; 1: twice the trades, twice the figure. None for fewer than two figures above 0."""
+    pairs = [(size, figure) for size, figure in zip(sizes, figures, strict=True) if figure > 0]
+    if len(pairs) < 2:
+        return None
+    slope, _ = np.polyfit(np.log([size for size, _ in pairs]), np.log([figure for _, figure in pairs]), 1)
+    return round(float(slope), 2)
+
+
+def growth_of_queries(results: Results) -> dict[str, dict[str, dict[str, object]]]:
+    """By query and system (its best form): "ms" by step, and the exponent."""
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    steps = range(len(results.sizes))
+    for query in questions().queries:
+        for system in results.queries.get(query.name, {}):
+            medians = [results.median(query, system, step=step) for step in steps]
+            taken = [0.0 if median is None else median for median in medians]
+            found.setdefault(query.name, {})[system] = {"ms": taken, "exponent": exponent(results.sizes, taken)}
+    return found
+
+
+def growth_of_bytes(results: Results, system: str) -> float | None:
+    """The exponent of what all trades take on disk."""
+    taken = [results.load(system, step)["storage"]["bytes"] for step in range(len(results.sizes))]
+    return exponent(results.sizes, taken)

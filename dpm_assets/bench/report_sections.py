@@ -1,0 +1,88 @@
+"""What each section of the report says."""
+
+from dataclasses import dataclass
+
+from dpm_assets.bench.plan import SIDE_BY_SIDE
+from dpm_assets.bench.report_queries import (
+    cold_section,
+    growth_section,
+    plans_section,
+    queries_section,
+    slower_section,
+)
+from dpm_assets.bench.report_tables import table
+from dpm_assets.bench.report_whole import (
+    loads_section,
+    others_section,
+    refresh_section,
+    storage_section,
+    throughput_section,
+)
+from dpm_assets.bench.results import Results
+from dpm_assets.bench.targets import judge
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title, a text in Markdown, and the name of the picture that belongs to it."""
+
+    title: str
+    text: str
+    picture: str = ""
+
+
+def sections(results: Results) -> list[Section]:
+    return [
+        Section("What was measured", _what(results)),
+        Section("Targets", _targets(results)),
+        Section("Queries", queries_section(results), "queries"),
+        Section("Slower than in the original", slower_section(results)),
+        Section("What the plans did", plans_section(results)),
+        Section("From the disk", cold_section(results)),
+        Section("Loads", loads_section(results), "loads"),
+        Section("Storage", storage_section(results), "storage"),
+        Section("Refresh", refresh_section(results), "refresh"),
+        Section("Many clients at once", throughput_section(results), "throughput"),
+        Section("Growth", growth_section(results), "growth"),
+        Section("DuckDB over Parquet, dbt", others_section(results)),
+        Section("To measure again", _again(results)),
+    ]
+
+
+def _what(results: Results) -> str:
+    plan, found = results.plan, results.stages["machine"]
+    way = (
+        "all systems on one server, taking turns" if results.sizes[-1] <= SIDE_BY_SIDE else "one system after the other"
+    )
+    steps = ", ".join(f"{size:,}" for size in results.sizes)
+    settings = ", ".join(f"{name} = {value}" for name, value in found["settings"].items())
+    return (
+        f"{found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB, {found['system']}; PostgreSQL"
+        f" {found['postgresql']} (the embedded server, the same for all), DuckDB {results.stages['duckdb']['version']}, Python"
+        f" {found['python']}; load average at the beginning {found['load_average']}.\n\n"
+        f"{results.sizes[-1]:,} trades of the sample (seed {plan['seed']}) over {plan['months']} months from {plan['start']} on,"
+        f" in steps of {steps}; {way}. A query's figure is the median of up to {plan['rounds']} runs of a prepared"
+        f" statement, with the quartiles in brackets, after one that is not counted; fewer runs, but three at least, when"
+        f" they take more than {plan['seconds']:g} s. Answers are compared between all systems, value by value, before"
+        " anything is timed; this report exists, so they agreed.\n\n"
+        "The systems: the original is `sql/schema_baseline.sql`; v1 `sql/archive/v1_conservative/schema.sql`, the original"
+        " with better indexes; v2 `sql/archive/v2_balanced/schema.sql`, monthly partitions and materialized views straight"
+        " over the trades; production `sql/schema.sql`. Production's rows went in through its loader, the others' by `COPY`."
+        f"\n\nSettings of the server: {settings}."
+    )
+
+
+def _targets(results: Results) -> str:
+    said = {True: "met", False: "**missed**", None: "not measured"}
+    rows = [[one.target, one.bound, one.measured, said[one.met]] for one in judge(results)]
+    return table(["target", "asked", "measured", ""], rows)
+
+
+def _again(results: Results) -> str:
+    plan = results.plan
+    sizes = "".join(f" --size {size}" for size in results.sizes[:-1])
+    return (
+        f"    dpm bench --trades {results.sizes[-1]}{sizes} --months {plan['months']} --start {plan['start']}"
+        f" --seed {plan['seed']}\n\n"
+        f"It says first what room it needs, and goes on where it was killed. SQL measured: {plan['sql']}."
+    )

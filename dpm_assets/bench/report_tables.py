@@ -1,0 +1,35 @@
+"""Tables and figures as the report writes them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dpm_assets.bench.systems import SYSTEMS
+
+NAMES = [system.name for system in SYSTEMS]
+TITLES = [system.title for system in SYSTEMS]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def milliseconds(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def with_spread(times: dict[str, Any] | None) -> str:
+    """Median, and in brackets the quartiles."""
+    if times is None:
+        return ""
+    low, high = milliseconds(times["low"]), milliseconds(times["high"])
+    return f"{milliseconds(times['median'])} ({low} to {high})"
+
+
+def times_faster(factor: float | None) -> str:
+    """As in '12 x' or '0.85 x'."""
+    if factor is None:
+        return ""
+    return f"{factor:,.0f} x" if factor >= 10 else f"{factor:.2f} x"

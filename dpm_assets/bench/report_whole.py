@@ -1,0 +1,162 @@
+"""What the report says of loads, storage, refreshes, many clients, and other ways to have such figures."""
+
+from dpm_assets.bench.queries import questions
+from dpm_assets.bench.report_tables import NAMES, TITLES, milliseconds, table, with_spread
+from dpm_assets.bench.results import Results
+from dpm_assets.bench.systems import BY_NAME
+
+
+def loads_section(results: Results) -> str:
+    def rate(value: float | None) -> str:
+        return "" if value is None else f"{value:,.0f}"
+
+    rows = []
+    for name, title in zip(NAMES, TITLES, strict=True):
+        more = results.stages.get(f"more.{name}")
+        rows.append([title, rate(results.load_rate(name)), rate(more and more["trades"] / more["seconds"])])
+    new, there = results.load_rate("production", False), results.load_rate("production", True)
+    return table(["trades/s", "the history, indexes in place", "into a month that is there, one file"], rows) + (
+        f"\n\nProduction's history by file: months that were not there {rate(new)}, months that were {rate(there) or 'none'}"
+        " trades/s. It reads, checks and counts every row; the others take a bare `COPY`"
+        + (
+            f", the first {_largest_indexed(results):,} with their indexes in place and more in bulk."
+            if _bulk(results)
+            else "."
+        )
+    )
+
+
+def _bulk(results: Results) -> bool:
+    return any(results.load("baseline", step)["bulk"] for step in range(len(results.sizes)))
+
+
+def _largest_indexed(results: Results) -> int:
+    sizes = [size for step, size in enumerate(results.sizes) if not results.load("baseline", step)["bulk"]]
+    return max(sizes)
+
+
+def storage_section(results: Results) -> str:
+    rows = []
+    stored = [(title, results.load(name, results.last)["storage"]) for name, title in zip(NAMES, TITLES, strict=True)]
+    if cold := results.stages.get("storage_cold"):
+        stored.append((f"production, {cold['months']} months cold", cold))
+    original = stored[0][1]["bytes_a_trade"]
+    for title, one in stored:
+        kinds, trades = one["kinds"], one["trades"]
+        parts = [
+            sum(kinds.get(kind, {}).get(part, 0) for part in which) / trades
+            for kind, which in (("trades", ["heap"]), ("trades", ["indexes"]), ("views", ["heap", "indexes"]),
+                                ("rollups", ["heap", "indexes"]), ("bookkeeping", ["heap", "indexes"]))
+        ]  # fmt: skip
+        parts.append(one.get("parquet", 0) / trades)
+        rows.append(
+            [
+                title,
+                *(f"{part:,.0f}" for part in parts),
+                f"{one['bytes_a_trade']:,.0f}",
+                f"{100 * one['bytes_a_trade'] / original:.0f} %",
+            ]
+        )
+    head = [
+        "bytes a trade",
+        "trades",
+        "their indexes",
+        "views",
+        "rollups",
+        "bookkeeping",
+        "Parquet",
+        "all",
+        "of the original",
+    ]
+    return table(head, rows)
+
+
+def refresh_section(results: Results) -> str:
+    rows = []
+    for name, said in (
+        ("nothing", "nothing new"),
+        ("small", "1,000 trades"),
+        ("day", "a day's trades"),
+        ("everything", "everything anew"),
+    ):
+        row = [said]
+        for system in ("v2", "production"):
+            found = results.stages.get(f"refresh.{system}", {}).get(name)
+            trades = f" [{found['trades']:,} trades]" if found and found.get("trades") else ""
+            row.append(
+                f"{found['median'] / 1000:,.3f} ({found['low'] / 1000:,.3f} to {found['high'] / 1000:,.3f}){trades}"
+                if found
+                else ""
+            )
+        dbt = results.stages.get("dbt", {"reason": "absent"})
+        row.append(
+            ""
+            if dbt["reason"] or name not in dbt
+            else f"{dbt[name]['total']:,.2f} (the model alone {dbt[name]['model']:,.2f})"
+        )
+        rows.append(row)
+    return table(
+        [
+            "seconds",
+            "v2: REFRESH CONCURRENTLY of five views",
+            "production: rollups and five views",
+            "dbt: one incremental model",
+        ],
+        rows,
+    ) + ("\n\nv2 recomputes all views whatever has changed. The original and v1 have nothing to refresh.")
+
+
+def throughput_section(results: Results) -> str:
+    found = {name: results.stages.get(f"throughput.{name}") for name in NAMES}
+    reason = next((one["reason"] for one in found.values() if one and one["reason"]), None)
+    if reason or not any(found.values()):
+        return f"Not measured: {reason or 'no stage of it is there'}."
+    said = {
+        "summary": "one account's summary or month",
+        "busy": "an account's summary, month, daily metrics or features of a day, or an overview of 100 accounts",
+        "dashboard": "30 days by day, or symbol performance, from the views",
+    }
+    rows = [
+        [
+            name,
+            BY_NAME[system].title,
+            clients,
+            f"{one['per_second']:,.0f}",
+            *(f"{one[p]:,.2f}" for p in ("p50_ms", "p95_ms", "p99_ms")),
+        ]
+        for name in said
+        for system, stage in found.items()
+        if stage
+        for clients, one in stage["sets"].get(name, {}).items()
+    ]
+    words = "; ".join(f"*{name}*: {text}" for name, text in said.items())
+    return (
+        f"pgbench with prepared statements, {results.plan['throughput_seconds']} s each, on the same machine; each transaction"
+        f" is one query about an account drawn from all of them. {words}. Latencies of every transaction out of its logs.\n\n"
+        + table(["set", "system", "connections", "queries/s", "p50, ms", "p95, ms", "p99, ms"], rows)
+    )
+
+
+def others_section(results: Results) -> str:
+    duck = results.stages["duckdb"]
+    rows = [
+        [query.title, milliseconds(results.median(query, "baseline")), milliseconds(results.median(query, "production")),
+         with_spread(duck["queries"].get(query.name))]
+        for query in questions().queries
+        if query.name in duck["queries"]
+    ]  # fmt: skip
+    text = (
+        f"The same rows as a Parquet file a month, in the order of time: written in {duck['write_seconds']:,.1f} s,"
+        f" {duck['bytes_a_trade']:,.0f} bytes a trade; read by one DuckDB process with all cores. It takes no writes meanwhile"
+        " and keeps no views.\n\n" + table(["ms", TITLES[0], TITLES[3], "DuckDB"], rows)
+    )
+    dbt = results.stages.get("dbt", {"reason": "the stage is not there"})
+    if dbt["reason"]:
+        return f"{text}\n\ndbt was not measured: {dbt['reason']}."
+    late = dbt["sees_a_correction_of"]
+    seen = "was seen" if late["seen"] else "was **not** seen: its model looks three days back"
+    return (
+        f"{text}\n\ndbt {dbt['version']} keeps one rollup (account, day, symbol) of the original as an incremental model:"
+        f" {dbt['everything']['total']:,.1f} s for all, {dbt['small']['total']:,.1f} s after 1,000 trades,"
+        f" {dbt['day']['total']:,.1f} s after a day's. A correction of {late['day']} {seen}."
+    )

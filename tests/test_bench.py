@@ -1,0 +1,176 @@
+"""The comparison as a whole, tiny: it goes on where it was killed, leaves a report, and compares equal answers only."""
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dpm_assets.bench import run as running
+from dpm_assets.bench.assets import BenchmarkConfig, benchmark_report
+from dpm_assets.bench.queries import questions
+from dpm_assets.bench.report import write_report
+from dpm_assets.bench.results import Results, results
+from dpm_assets.bench.store import Store
+from dpm_assets.bench.systems import BY_NAME, SYSTEMS
+from dpm_assets.bench.targets import Figure, judge
+from dpm_assets.errors import DpmError
+from dpm_assets.settings import settings
+from tests.bench_runs import ASKED, CLIENTS, SIZES, make_small, run_until, tiny_plan
+from tests.places import open_folder
+
+pytestmark = [pytest.mark.sql, pytest.mark.xdist_group("bench")]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run that was killed when production was to take the second step's trades, and that the asset went on with."""
+
+    folder: Path
+    before: dict[str, str]
+    metadata: Mapping[str, dg.MetadataValue]
+    found: Results
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[Measured]:
+    with open_folder("bench") as home, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPM_HOME", str(home))
+        make_small(patch)
+        folder = home / "bench_of_the_ui"
+        assert run_until(folder, "production: to 8,000") == -signal.SIGKILL
+        before = {path.as_posix(): path.read_text() for path in (folder / "results").rglob("*.json")}
+        config = BenchmarkConfig(trades=SIZES[-1], sizes=[*SIZES], clients=[*CLIENTS], **ASKED)
+        done = dg.materialize([benchmark_report], run_config=dg.RunConfig({"benchmark_report": config}))
+        [event] = done.asset_materializations_for_node("benchmark_report")
+        yield Measured(folder, before, event.metadata, results(Store(folder)))
+    settings.cache_clear()
+
+
+def test_a_killed_run_keeps_what_its_stages_have_found(measured: Measured) -> None:
+    assert len(measured.before) == 1 + 4 + 1 + 3  # machine, the first step's loads and queries, three of the second's
+    assert {name: Path(name).read_text() for name in measured.before} == measured.before
+
+
+def test_the_asset_shows_the_report_with_its_pictures_inside(measured: Measured) -> None:
+    shown = measured.metadata["report"].value
+    assert isinstance(shown, str) and shown.startswith("# The schemas compared: 8,000 trades")
+    assert shown.count("](data:image/svg+xml;base64,") == 6 and ".svg)" not in shown
+    assert Path(str(measured.metadata["one_file"].value)).exists()
+
+
+def test_every_system_holds_each_trade_once_after_the_kill(measured: Measured) -> None:
+    for step, size in enumerate(SIZES):
+        for system in SYSTEMS:
+            files = [file for s in range(step + 1) for file in measured.found.load(system.name, s)["files"]]
+            assert sum(file["trades"] for file in files) == size
+
+
+def test_every_query_was_answered_by_every_system_in_every_form_that_it_has(measured: Measured) -> None:
+    for step in range(len(SIZES)):
+        asked = measured.found.step(step)
+        for query in questions().queries:
+            for system in SYSTEMS:
+                assert set(asked[query.name][system.name]) == set(query.measured(system.forms))
+                for form in asked[query.name][system.name].values():
+                    assert form["plan"]["rows_read"] >= 0 and form["plan"]["scanned"] >= 1
+
+
+def test_the_whole_plan_of_each_query_is_kept(measured: Measured) -> None:
+    kept = json.loads((measured.folder / "plans/step_1/production.one_month.views.json").read_text())
+    assert kept["Plan"]["Node Type"] and kept["Execution Time"] >= 0
+
+
+def test_what_only_measuring_needed_is_gone(measured: Measured) -> None:
+    assert {path.name for path in measured.folder.iterdir()} == {"results", "plans", "report", "run.json", "run.lock"}
+
+
+def test_a_run_that_is_at_its_end_measures_nothing_again(measured: Measured) -> None:
+    said: list[str] = []
+    running.run(tiny_plan(), Store(measured.folder), said.append)
+    assert said == ["going on where the last run ended"]
+    assert not (measured.folder / "server").exists()
+
+
+def test_production_is_measured_with_its_old_months_in_files(measured: Measured) -> None:
+    cold = measured.found.stages["storage_cold"]
+    assert cold["months"] == 2 and cold["parquet"] > 0
+    hot = measured.found.load("production", 1)["storage"]
+    assert cold["kinds"]["trades"]["heap"] < hot["kinds"]["trades"]["heap"]
+
+
+def test_refreshes_and_loads_say_how_many_trades_they_were_about(measured: Measured) -> None:
+    for system in ("v2", "production"):
+        refresh = measured.found.stages[f"refresh.{system}"]
+        assert refresh["small"]["trades"] > 0 and refresh["day"]["trades"] > 0
+    assert {measured.found.stages[f"more.{name}"]["trades"] for name in BY_NAME} == {1_000}
+
+
+def test_many_clients_were_measured_by_each_query(measured: Measured) -> None:
+    for system in SYSTEMS:
+        stage = measured.found.stages[f"throughput.{system.name}"]
+        assert stage["reason"] is None
+        summary = stage["sets"]["summary"]["2"]
+        assert set(summary["queries"]) == {query.name for query in questions().tagged("summary")}
+        assert summary["transactions"] == sum(one["transactions"] for one in summary["queries"].values())
+        assert ("dashboard" in stage["sets"]) == ("views" in system.forms)
+
+
+def test_the_report_has_every_section_every_query_and_its_pictures(measured: Measured, tmp_path: Path) -> None:
+    page, whole = write_report(measured.found, tmp_path)
+    text = page.read_text()
+    for query in questions().queries:
+        assert f"`{query.name}`" in text
+    linked = re.findall(r"\(schema_analysis_report/(\w+\.svg)\)", text)
+    assert sorted(linked) == sorted(path.name for path in (tmp_path / "schema_analysis_report").iterdir())
+    assert len(linked) == 6
+    for title in ("Targets", "Loads", "Storage", "Refresh", "Many clients at once", "Growth", "From the disk"):
+        assert f"## {title}" in text
+    assert "dbt was not measured" in text
+    html = whole.read_text()
+    assert html.count("data:image/svg+xml;base64,") == 6 and 'src="http' not in html and "href=" not in html
+
+
+def test_the_targets_are_judged_by_what_was_measured(measured: Measured) -> None:
+    before = {figure.target: figure for figure in judge(measured.found)}
+    assert all(figure.measured for figure in before.values())
+    slow = json.loads(json.dumps(measured.found.stages))
+    for form in slow["step_1/queries.all"]["queries"]["symbol_performance"]["systems"]["production"].values():
+        form["median"] = 1e6
+    slow["refresh.production"]["day"]["median"] = 4_000.0
+    after = {figure.target: figure for figure in judge(Results(measured.found.plan, slow))}
+    assert after["symbol performance"] == Figure("symbol performance", "<= 2 ms", "1000000.00 ms", False)
+    assert after["all views fresh after a day's load"].met is False
+    assert after["a query of the original sent as it is"].met is False
+    assert after["daily metrics of one account"] == before["daily metrics of one account"]
+
+
+def test_another_plan_in_the_same_folder_is_refused(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DpmError, match="holds a run with other rounds, seed"):
+        running.run(tiny_plan(seed=2, rounds=2), Store(measured.folder), lambda _: None)
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_begun(tmp_path: Path) -> None:
+    with pytest.raises(DpmError, match=r"needs at most .* GB of disk: .*; 0\.1 GB are free in"):
+        running.run(tiny_plan(), Store(tmp_path), lambda _: None, free=100_000_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.lock"]
+
+
+def test_the_command_says_what_room_a_run_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dpm_assets.cli import main
+
+    monkeypatch.setattr(
+        sys, "argv", ["dpm", "bench", "--trades", "81000000", "--dry-run", "--folder", str(tmp_path / "run")]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert re.search(r"81,000,000 trades: at most [\d.]+ GB of disk", capsys.readouterr().out)
+    assert not (tmp_path / "run").exists()

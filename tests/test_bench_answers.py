@@ -1,0 +1,204 @@
+"""What the comparison rests on: the file of queries, equal answers, indexes that come back, honest reading of figures."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from dpm_assets.bench import filling, rows
+from dpm_assets.bench.agreement import answer, difference
+from dpm_assets.bench.asking import ask_all
+from dpm_assets.bench.explaining import summary
+from dpm_assets.bench.growth import exponent
+from dpm_assets.bench.measuring import Times
+from dpm_assets.bench.plan import make_plan
+from dpm_assets.bench.queries import performance_tests, questions, read_questions
+from dpm_assets.bench.systems import BY_NAME, SYSTEMS, System, connected, drop, make
+from dpm_assets.bench.throughput import latencies, script_text
+from dpm_assets.database import Database
+from dpm_assets.errors import DpmError
+from dpm_assets.server import EmbeddedServer
+from tests.schema_dump import apply
+
+TRADES = 3_000
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench") / "sample"
+    rows.prepare(make_plan(TRADES, sizes=(1_000,), months=8), folder, lambda _: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled(server: EmbeddedServer, sample: Path) -> Iterator[EmbeddedServer]:
+    """The four systems with the same 3,000 trades, those with views refreshed."""
+    for system in SYSTEMS:
+        make(server, system)
+        with connected(server, system) as conn, Database(server.url(system.database)) as db:
+            filling.take_snapshots(conn, db, system, sample)
+            for step, bulk in ((0, False), (1, True)):
+                filling.take_trades(conn, db, system, rows.step_files(sample, step), bulk=bulk)
+            if system.refresh:
+                conn.execute(system.refresh)
+    yield server
+    for system in SYSTEMS:
+        drop(server, system)
+
+
+@pytest.mark.sql
+@pytest.mark.parametrize(
+    ("system", "falsified", "told"),
+    [
+        pytest.param(
+            "v1",
+            "update raw_trades_closed set profit = profit + 0.01 where id = (select max(id) from raw_trades_closed)",
+            r"(thirty_days_by_day|daily_aggregation) on v1 \(raw\): row \d+ is \(.*\) and should be \(",
+            id="a_trade",
+        ),
+        pytest.param(
+            "v2",
+            "delete from raw_trades_closed where id = (select max(id) from raw_trades_closed)",
+            r"\w+ on v2 \(raw\)",
+            id="a_trade_missing",
+        ),
+        pytest.param(
+            "production",
+            "update rollup_account_month set net = net + 0.01",
+            r"account_month on production \(rollups\): row 1 is",
+            id="a_rollup",
+        ),
+    ],
+)
+def test_a_falsified_answer_ends_the_comparison(filled: EmbeddedServer, system: str, falsified: str, told: str) -> None:
+    with connected(filled, BY_NAME[system]) as conn:
+        conn.execute("begin")
+        conn.execute(falsified)
+        with connected(filled, BY_NAME["baseline"]) as original, pytest.raises(DpmError, match=told):
+            ask_all(
+                {"baseline": original, system: conn},
+                {name: BY_NAME[name] for name in ("baseline", system)},
+                rounds=1,
+                seconds=0,
+                earlier=None,
+                keep_plan=lambda name, plan: None,
+            )
+        conn.execute("rollback")
+
+
+@pytest.mark.sql
+def test_a_later_system_is_held_to_the_answers_of_the_one_before(filled: EmbeddedServer) -> None:
+    def alone(system: System, earlier: dict[str, object] | None) -> dict[str, object]:
+        with connected(filled, system) as conn:
+            return ask_all(
+                {system.name: conn}, {system.name: system},
+                rounds=1, seconds=0, earlier=earlier, keep_plan=lambda name, plan: None,
+            )  # fmt: skip
+
+    first = alone(BY_NAME["baseline"], None)
+    assert alone(BY_NAME["production"], first)["parameters"] == first["parameters"]
+    first["queries"]["one_day"]["answer"]["sha256"] = "another"  # type: ignore[index]
+    first["queries"]["one_day"]["answer"]["first_rows"][0][0] = "-1"  # type: ignore[index]
+    with pytest.raises(DpmError, match="one_day on production"):
+        alone(BY_NAME["production"], first)
+
+
+@pytest.mark.sql
+@pytest.mark.parametrize("system", SYSTEMS[:3], ids=lambda system: system.name)
+def test_a_bulk_load_leaves_the_keys_and_indexes_that_the_schema_has(
+    filled: EmbeddedServer, server: EmbeddedServer, system: System
+) -> None:
+    def indexes(name: System) -> list[str]:
+        with connected(server, name) as conn:
+            return [
+                row[0]
+                for row in conn.execute(
+                    "select regexp_replace(indexdef, ' ON ONLY ', ' ON ') from pg_indexes"
+                    " where tablename = 'raw_trades_closed' order by 1"
+                ).fetchall()
+            ]
+
+    empty = System("empty", "nothing in it", system.schema, system.forms)
+    make(server, empty)
+    try:
+        assert indexes(system) == indexes(empty)
+    finally:
+        drop(server, empty)
+
+
+@pytest.mark.sql
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
+def test_psql_runs_the_same_file(filled: EmbeddedServer, system: System) -> None:
+    said = apply(filled, filled.url(system.database), performance_tests())
+    answered = sum(form in system.forms for query in questions().queries for form in query.forms)
+    assert said.count("Time: ") >= answered
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("-- query: a [point]\n-- form: raw\nselect 1", "the last statement does not end"),
+        ("-- query: a [point]\n-- form: views\nselect 1;", "the query a has no raw form"),
+        ("-- form: raw\nselect 1;", "line 1: this form belongs to nothing"),
+    ],
+)
+def test_a_file_of_queries_that_cannot_be_read_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "queries.sql").write_text(text)
+    with pytest.raises(DpmError, match=told):
+        read_questions(tmp_path / "queries.sql")
+
+
+def test_the_sample_is_cut_where_the_steps_end(sample: Path) -> None:
+    counts = []
+    for step in (0, 1):
+        texts = [b"".join(rows.text_of(path)) for path in rows.step_files(sample, step)]
+        assert all(text.startswith(b"trade_id,") and text.endswith(b"\n") for text in texts)
+        counts.append(sum(text.count(b"\n") - 1 for text in texts))
+    assert counts == [1_000, TRADES - 1_000]
+
+
+def test_answers_are_the_same_by_value_and_not_by_type() -> None:
+    assert difference(answer([(2, "a", None)]), answer([(Decimal("2.00"), "a", None)])) is None
+    assert difference(answer([(0,)]), answer([(Decimal("-0.00"),)])) is None
+    assert difference(answer([(2,)]), answer([(Decimal("2.01"),)])) == "row 1 is (2.01) and should be (2)"
+    assert difference(answer([(2,), (3,)]), answer([(2,)])) == "1 rows, and there should be 2"
+    assert difference(answer([(1,)] * 300 + [(2,)]), answer([(1,)] * 301)) is not None
+
+
+def test_a_plan_is_read_for_what_it_scanned() -> None:
+    scan = {"Relation Name": "t_1", "Actual Rows": 5, "Rows Removed by Filter": 10, "Actual Loops": 2}
+    never = {"Relation Name": "t_2", "Actual Rows": 0, "Actual Loops": 0}
+    explained = {
+        "Plan": {"Shared Hit Blocks": 7, "Shared Read Blocks": 1, "Plans": [{"Plans": [scan, never]}]},
+        "Planning Time": 0.5,
+        "Execution Time": 2.0,
+    }
+    found = summary(explained)
+    assert (found["scanned"], found["rows_read"], found["buffers_hit"], found["buffers_read"]) == (1, 30, 7, 1)
+
+
+def test_growth_is_the_exponent_of_a_power_law() -> None:
+    assert exponent([1, 10, 100], [3, 30, 300]) == 1.0
+    assert exponent([1, 4, 16], [5, 5, 5]) == 0.0
+    assert exponent([1, 4, 16], [2, 4, 8]) == 0.5
+    assert exponent([1, 10], [0, 5]) is None
+
+
+def test_a_slow_query_is_timed_three_times_and_a_fast_one_as_often_as_asked() -> None:
+    slow, fast = Times([6_000.0, 6_000.0]), Times([1.0] * 14)
+    assert slow.wanted(15, 10) and not Times([6_000.0] * 3).wanted(15, 10)
+    assert fast.wanted(15, 10) and not Times([1.0] * 15).wanted(15, 10)
+
+
+def test_pgbench_draws_another_account_each_time() -> None:
+    text = script_text("select :'account', :'day'::date", {"account": "A001000042"}, accounts=500)
+    assert text == "\\set n random(0, 499)\nselect ('A001' || lpad(:n::text, 6, '0')), :day::date;\n"
+
+
+def test_latencies_come_out_of_the_logs_of_every_thread(tmp_path: Path) -> None:
+    (tmp_path / "log.1").write_text("0 0 1000 0 1 1\n0 1 2000 1 1 1\n")
+    (tmp_path / "log.1.1").write_text("1 0 3000 0 1 1\n")
+    found = latencies(tmp_path, ["one", "other"])
+    assert (found["transactions"], found["p50_ms"]) == (3, 2.0)
+    assert found["queries"]["other"] == {"transactions": 1, "p50_ms": 2.0, "p95_ms": 2.0, "p99_ms": 2.0}
