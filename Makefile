@@ -1,12 +1,15 @@
 # make run    everything from nothing: virtual environment, PostgreSQL, schema, sample, refreshed views, Dagster UI
 # make test   the test suite on a real PostgreSQL
+# make bench  this schema against the original, v1 and v2, with 1 and 7 million trades
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: install run test test-sql test-mutations e2e check format columns docs clean
+DBT := dpm_assets/bench/dbt_project/constraints.txt
+
+.PHONY: install run bench test test-sql test-mutations e2e check format columns docs clean
 
 install: $(STAMP)
 
@@ -19,6 +22,14 @@ $(STAMP): pyproject.toml constraints.txt
 
 run: install
 	$(BIN)/dpm up --sample
+
+bench: install
+	$(BIN)/dpm bench --trades 7000000 --size 1000000 --rounds 7 --seconds 3 --throughput-seconds 2
+
+# dbt, to be compared with, has pins of its own and so an environment of its own.
+.venv-dbt: $(DBT)
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(DBT) dbt-core dbt-postgres
 
 test: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
@@ -59,4 +70,4 @@ columns: install
 	DPM_WRITE_COLUMNS=1 $(BIN)/python -m pytest -n 0 tests/test_columns.py -k the_catalogue_says
 
 clean:
-	rm -rf site $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf site $(VENV) .venv-dbt .mypy_cache .ruff_cache .pytest_cache .hypothesis

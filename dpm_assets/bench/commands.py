@@ -39,7 +39,7 @@ def bench(
 
     A run that was killed goes on where it was, when it is given again.
     """
-    from dpm_assets.bench.disk import room
+    from dpm_assets.bench.disk import free_at, room
     from dpm_assets.bench.plan import make_plan
     from dpm_assets.bench.report import write_report
     from dpm_assets.bench.results import results
@@ -61,7 +61,7 @@ def bench(
         seconds=seconds,
         throughput_seconds=throughput_seconds,
     )
-    console.print(f"{trades:,} trades: {room(plan).sentence()}.")
+    console.print(f"{trades:,} trades: {room(plan, free_at(store.folder)).sentence()}.")
     if dry_run:
         return
     run(plan, store, lambda said: console.print(f"{said[:1].upper()}{said[1:]}.", markup=False))

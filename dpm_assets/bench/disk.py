@@ -6,13 +6,14 @@ from pathlib import Path
 
 from dpm_assets.bench.plan import Plan
 from dpm_assets.errors import DpmError
+from dpm_assets.server.tuning import largest_log, machine_memory
 
-# Bytes a trade, measured with 1,000,000 to 7,000,000 trades and rounded up.
+# Bytes a trade, measured and rounded up: of the files, of the comparators, of what a sort for their largest index takes.
 _CSV, _PACKED, _PARQUET = 225, 75, 60
-_SYSTEM = {"baseline": 310, "v1": 330, "v2": 350, "production": 480}
-_SORTING = 60
+_BASELINE, _V1, _V2, _SORT = 310, 330, 350, 60
+# Production's rollups weigh the more, the fewer trades an account makes a month.
+_DENSE, _ROLLUPS, _SPARSE_MONTH = 310, 170, 250_000
 _SERVER = 600_000_000
-_LARGEST_WAL = 8_192_000_000
 
 
 @dataclass(frozen=True)
@@ -33,26 +34,36 @@ class Room:
         )
 
 
-def room(plan: Plan) -> Room:
-    """Side by side all databases stand at once; one after the other, only the largest."""
-    database = sum(_SYSTEM.values()) if plan.side_by_side else max(_SYSTEM.values())
-    log = min(_LARGEST_WAL, plan.trades * 500 + 200_000_000)
+def room(plan: Plan, free: int) -> Room:
+    """Side by side all databases stand at once; one after the other, only the largest. The log follows what is `free`."""
+    production = _DENSE + min(_ROLLUPS, _ROLLUPS * _SPARSE_MONTH * plan.months // plan.trades)
+    together = _BASELINE + _V1 + _V2 + production + _SORT
+    alone = max(production, max(_BASELINE, _V1, _V2) + _SORT)
+    log = min(largest_log(machine_memory(), free), plan.trades * 500 + 200_000_000)
+    databases = plan.trades * (_PACKED + (together if plan.side_by_side else alone)) + log
     return Room(
         making=plan.trades * (_CSV + _PACKED),
-        measuring=plan.trades * (_PACKED + _PARQUET + database + _SORTING) + log + _SERVER,
+        measuring=max(databases, plan.trades * (_PACKED + _PARQUET)) + _SERVER,
     )
 
 
 def refuse_small_disk(plan: Plan, folder: Path, free: int | None = None) -> None:
     """Raise DpmError unless the disk of `folder` has the room, counting what an earlier start of the run has taken."""
-    there = free if free is not None else shutil.disk_usage(folder).free
+    there = free if free is not None else free_at(folder)
     taken = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    needed = room(plan)
+    needed = room(plan, there + taken)
     if there + taken < needed.needed:
         raise DpmError(
             f"This run needs {needed.sentence()}; {gigabytes(there)} are free in {folder}. Ask for fewer --trades,"
             " or give a --folder on a larger disk."
         )
+
+
+def free_at(folder: Path) -> int:
+    """Free bytes of the disk that a folder is, or will be, on."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def gigabytes(size: float) -> str:

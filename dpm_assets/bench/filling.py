@@ -17,10 +17,10 @@ TRADES = "prop_trading_model.raw_trades_closed"
 _INDEXES = f"""
 select
     x.relname::text, c.conname::text,
-    coalesce(
-        format('alter table {TRADES} add constraint %I %s', c.conname, pg_get_constraintdef(c.oid)),
-        replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
-    )
+    case
+        when c.oid is null then replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
+        else format('alter table {TRADES} add constraint %I %s', c.conname, pg_get_constraintdef(c.oid))
+    end
 from pg_index as i
 join pg_class as x on x.oid = i.indexrelid
 left join pg_constraint as c on c.conindid = i.indexrelid and c.contype in ('p', 'u') and c.conrelid = i.indrelid

@@ -49,7 +49,7 @@ def server_settings(
         "work_mem": f"{max(4, min(megabytes // 384, 128))}MB",
         "maintenance_work_mem": f"{max(32, min(megabytes // 24, 1024))}MB",
         "wal_buffers": "16MB",
-        "max_wal_size": f"{max(256, min(megabytes // 3, free // _MB // 10, 8192))}MB",
+        "max_wal_size": f"{largest_log(memory, free) // _MB}MB",
         "min_wal_size": "128MB",
         "checkpoint_timeout": "15min",
         # Compressing page images (pglz is what every build has) costs a small refresh more than all the rest of it.
@@ -81,6 +81,11 @@ def server_settings(
     if major >= 18:
         chosen["io_method"] = "worker"
     return chosen
+
+
+def largest_log(memory: int, free: int) -> int:
+    """Bytes that the write-ahead log may take between two checkpoints, with so much memory and space on the disk."""
+    return max(256, min(memory // _MB // 3, free // _MB // 10, 8192)) * _MB
 
 
 def settings_text(chosen: dict[str, str]) -> str:
