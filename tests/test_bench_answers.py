@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_falsified_answer_ends_the_comparison(filled: EmbeddedServer, system: 
 
 @pytest.mark.sql
 def test_a_later_system_is_held_to_the_answers_of_the_one_before(filled: EmbeddedServer) -> None:
-    def alone(system: System, earlier: dict[str, object] | None) -> dict[str, object]:
+    def alone(system: System, earlier: dict[str, Any] | None) -> dict[str, Any]:
         with connected(filled, system) as conn:
             return ask_all(
                 {system.name: conn}, {system.name: system},
@@ -98,8 +99,8 @@ def test_a_later_system_is_held_to_the_answers_of_the_one_before(filled: Embedde
 
     first = alone(BY_NAME["baseline"], None)
     assert alone(BY_NAME["production"], first)["parameters"] == first["parameters"]
-    first["queries"]["one_day"]["answer"]["sha256"] = "another"  # type: ignore[index]
-    first["queries"]["one_day"]["answer"]["first_rows"][0][0] = "-1"  # type: ignore[index]
+    first["queries"]["one_day"]["answer"]["sha256"] = "another"
+    first["queries"]["one_day"]["answer"]["first_rows"][0][0] = "-1"
     with pytest.raises(DpmError, match="one_day on production"):
         alone(BY_NAME["production"], first)
 

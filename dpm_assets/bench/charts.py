@@ -166,7 +166,7 @@ def _growth_rows(results: Results) -> list[Row]:
         for name, systems in growth_of_queries(results).items()
         if name in _GROWN
         for system, grown in systems.items()
-        for size, ms in zip(results.sizes, grown["ms"], strict=True)  # type: ignore[call-overload]
+        for size, ms in zip(results.sizes, grown["ms"], strict=True)
         if ms
     ]
 

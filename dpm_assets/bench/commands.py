@@ -50,12 +50,12 @@ def bench(
     store = Store((folder or settings().home / "bench").expanduser().resolve())
     if fresh and not dry_run:
         forget(store)
-    started = store.plan()
+    first = start or (store.plan() or {}).get("start")
     plan = make_plan(
         trades,
         sizes=tuple(size or ()),
         months=months,
-        start=parse_month(start or started["start"]) if start or started else None,
+        start=parse_month(first) if first else None,
         seed=seed,
         rounds=rounds,
         seconds=seconds,

@@ -1,6 +1,7 @@
 """How figures grow with the trades: the exponent of a power law through them, by least squares over logarithms."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,9 @@ def exponent(sizes: Sequence[float], figures: Sequence[float]) -> float | None:
     return round(float(slope), 2)
 
 
-def growth_of_queries(results: Results) -> dict[str, dict[str, dict[str, object]]]:
+def growth_of_queries(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
     """By query and system (its best form): "ms" by step, and the exponent."""
-    found: dict[str, dict[str, dict[str, object]]] = {}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
     steps = range(len(results.sizes))
     for query in questions().queries:
         for system in results.queries.get(query.name, {}):

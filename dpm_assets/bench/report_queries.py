@@ -87,7 +87,7 @@ def growth_section(results: Results) -> str:
             if one is None:
                 cells.append("")
                 continue
-            cells.append(f"{one['exponent']} ({' → '.join(milliseconds(ms) for ms in one['ms'])})")  # type: ignore[attr-defined]
+            cells.append(f"{one['exponent']} ({' → '.join(milliseconds(ms) for ms in one['ms'])})")
         rows.append([f"`{query.name}`", *cells])
     sizes = " → ".join(f"{size:,}" for size in results.sizes)
     rows.append(["bytes on disk", *(str(growth_of_bytes(results, name)) for name in NAMES)])
