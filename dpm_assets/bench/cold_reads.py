@@ -1,12 +1,13 @@
 """Queries whose data nobody has read: the server is stopped, and the system's cache of its files given up, before each."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dpm_assets.bench.measuring import Times
 from dpm_assets.bench.queries import for_psycopg, questions
-from dpm_assets.bench.systems import System, connected
+from dpm_assets.bench.systems import Connection, System, connected
 from dpm_assets.server import EmbeddedServer
 
 
@@ -48,8 +49,10 @@ def ask_cold(server: EmbeddedServer, systems: list[System], known: dict[str, str
             for system in systems:
                 statement = for_psycopg(query.forms[query.best(system.forms)])
                 with connected(server, system) as conn:
-                    times[system.name].time(
-                        lambda conn=conn, statement=statement: conn.execute(statement, known).fetchall()
-                    )
+                    times[system.name].time(partial(_ask, conn, statement, known))
         found[query.name] = {name: taken.summary() for name, taken in times.items()}
     return {"reason": None, "queries": found}
+
+
+def _ask(conn: Connection, statement: bytes, parameters: dict[str, str]) -> list[Any]:
+    return conn.execute(statement, parameters).fetchall()

@@ -69,7 +69,7 @@ def html(text: str, drawn: dict[str, str]) -> str:
     from markdown_it import MarkdownIt
 
     renderer = MarkdownIt("commonmark").enable("table")
-    renderer.validateLink = lambda link: True  # type: ignore[method-assign]  # the default refuses SVG in data: links
+    renderer.validateLink = lambda url: True  # type: ignore[method-assign]  # the default refuses SVG in data: links
     title = text.partition("\n")[0].removeprefix("# ")
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head>'
