@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,8 @@ class Run:
             self.stage(
                 f"throughput.{system.name}",
                 f"{system.title}: many clients at once",
-                lambda system=system: measure_throughput(
+                partial(
+                    measure_throughput,
                     self.server,
                     system,
                     known,
