@@ -4,8 +4,7 @@ import sys
 
 import psycopg
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from dpm_assets.alerts.commands import app as alerts_app
 from dpm_assets.backup.commands import backup, restore
@@ -19,6 +18,7 @@ from dpm_assets.monitor.commands import metrics, status
 from dpm_assets.partitions.commands import app as partitions_app
 from dpm_assets.partitions.commands_doctor import doctor
 from dpm_assets.partitions.commands_indexes import indexes_app
+from dpm_assets.printing import Terminal, visible
 from dpm_assets.refresh.commands import refresh
 from dpm_assets.refresh.commands_verify import verify
 from dpm_assets.samples.commands import sample
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _complain(sentence: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]dpm:[/red] {escape(sentence)}")
+    Terminal(stderr=True, soft_wrap=True).print(Text.assemble(("dpm:", "red"), f" {visible(sentence)}"))
     sys.exit(2)
 
 

@@ -45,7 +45,8 @@ class Database:
             # Without prepared statements: `discard all` at return to the pool would pull them from under psycopg.
             kwargs={
                 "application_name": application_name,
-                "options": "-c TimeZone=UTC",
+                # Without public: where everybody may make objects in it, an operator there would be called in our name.
+                "options": "-c TimeZone=UTC -c search_path=prop_trading_model,pg_temp",
                 "autocommit": True,
                 "prepare_threshold": None,
             },

@@ -36,13 +36,34 @@ def by_feed(value: object) -> dict[str, str]:
     return given
 
 
+def checked_url(url: str) -> str:
+    """The URL of a database. Raises ValueError when it is none, without a word of it: part of a password that is not written as a
+    URL wants it would pass for a host or a port, which messages show."""
+    match = re.fullmatch(r"postgres(?:ql)?(?:\+\w+)?://(?:([^@]*)@)?([^@]*)", url)
+    if not match:
+        raise ValueError(
+            "it is not a postgresql:// URL: write postgresql://user:password@host:5432/database, in a password @ as %40"
+        )
+    login = match[1] or ""
+    if re.search(r"[\s/?#\[\]]|%(?![0-9A-Fa-f]{2})", login) or login.count(":") > 1:
+        raise ValueError(
+            "in its user and password write / as %2F, : as %3A, % as %25, ? as %3F, # as %23, a blank as %20"
+        )
+    port = re.match(r"[^/?]*:([^/?,:\]]*)(?=[/?]|$)", match[2])
+    if port and port[1] and not port[1].isdigit():
+        raise ValueError("its port is no number; in a password write / as %2F, : as %3A and @ as %40")
+    return url
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DPM_", env_ignore_empty=True)
 
     home: Path = Field(default_factory=lambda: project_dir() / ".dpm", description="State: server, logs, Dagster home.")
     database_url: SecretStr | None = Field(None, description="postgresql:// URL of your own server; unset: embedded.")
     dagster_url: SecretStr | None = Field(None, description="postgresql:// URL of Dagster's own database.")
-    port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1.")
+    port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI.")
+    host: str = Field("127.0.0.1", description="Address that the Dagster UI listens on. It asks nobody for a password.")
+    read_only_ui: bool = Field(False, description="Whether the Dagster UI only shows: no runs, no switches.")
     landing: Path = Field(
         default_factory=lambda: project_dir() / "landing", description="Landing folder, one subfolder a feed."
     )
@@ -76,6 +97,11 @@ class Settings(BaseSettings):
         if value and not re.fullmatch(r"https://[^@?#]*(github|gitlab)[^@?#]*", value):
             raise ValueError("write it as https://github.com/owner/name, or as a GitLab has it, without a login")
         return value.rstrip("/")
+
+    @field_validator("database_url", "dagster_url")
+    @classmethod
+    def _whole_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return value and SecretStr(checked_url(value.get_secret_value()))
 
     @property
     def cold_root(self) -> str:

@@ -40,7 +40,19 @@ begin
         prop_trading_model.load_batches, prop_trading_model.load_rejects, prop_trading_model.load_corrections,
         prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log
         to dpm_loader;
-    grant usage on all sequences in schema prop_trading_model to dpm_loader;
+    -- Numbers for the rows of those tables, and of no other.
+    for wanted in
+        select format(
+            case when has_table_privilege('dpm_loader', d.refobjid, 'insert')
+                then 'grant usage on sequence %s to dpm_loader' else 'revoke all on sequence %s from dpm_loader' end,
+            s.oid::regclass
+        )
+        from pg_class as s
+        join pg_depend as d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.refclassid = d.classid
+        where s.relkind = 'S' and s.relnamespace = 'prop_trading_model'::regnamespace and d.deptype in ('a', 'i')
+    loop
+        execute wanted;
+    end loop;
     grant insert on prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log to dpm_refresher;
     grant usage on sequence prop_trading_model.pipeline_execution_log_id_seq to dpm_refresher;
     grant insert, update, delete on prop_trading_model.alert_incidents, prop_trading_model.alert_messages to dpm_refresher;

@@ -3,6 +3,8 @@
 
 set client_min_messages = warning;
 \ir roles.sql
+-- Views and functions keep the operators that they find when they are made: PostgreSQL's own, whatever stands in public.
+set search_path = pg_catalog, pg_temp;
 \ir functions/describing.sql
 \ir tables/raw_trades_closed.sql
 \ir tables/raw_trades_open.sql
@@ -72,4 +74,5 @@ set client_min_messages = warning;
 select count(*) from prop_trading_model.create_monthly_partitions();
 select count(*) from prop_trading_model.create_yearly_partitions();
 reset role;
+reset search_path;
 reset client_min_messages;

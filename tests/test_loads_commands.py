@@ -185,7 +185,7 @@ def test_a_wrong_option_is_said_in_a_sentence(
     ("url", "said"),
     [
         ("postgresql://nobody:wrong@127.0.0.1:1/none", "Cannot connect to 127.0.0.1:1/none"),
-        ("http://example.org", "DPM_DATABASE_URL is not a postgresql:// URL"),
+        ("http://example.org", "it is not a postgresql:// URL: write postgresql://user:password@host:5432/database"),
     ],
 )
 def test_a_wrong_database_url_is_said_in_a_sentence(tmp_path: Path, url: str, said: str) -> None:

@@ -160,7 +160,7 @@ def test_each_role_may_do_its_work(db: Database) -> None:
         refresher.execute("call refresh_warehouse()")
     with db.connection("dpm_reader") as reader:
         assert reader.execute("select total_trades from mv_daily_trading_stats").fetchall() == [(1,)]
-        reader.execute("select * from pending_changes(), analyze_partitions()")
+        reader.execute("select * from pending_changes(), analyze_partitions(false)")
         reader.execute("select * from partition_findings, partition_index_usage, check_partition_indexes()")
 
 

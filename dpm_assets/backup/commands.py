@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from dpm_assets.printing import Terminal
 from dpm_assets.server.tuning import machine_cores
 
-console = Console(highlight=False, soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 
 def backup(
@@ -49,7 +49,7 @@ def restore(
         return
     complaints = restore_backup(folder, _say, jobs=jobs or machine_cores(), own=own)
     for complaint in complaints:
-        console.print(f"[red]dpm:[/red] {complaint}")
+        console.print(f"dpm: {complaint}", style="red")
     _say("restored; dpm verify proves the numbers")
     if complaints:
         raise typer.Exit(1)

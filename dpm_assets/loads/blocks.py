@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from dpm_assets.loads.faults import Reject
 from dpm_assets.loads.records import BOM, count_lines, line_ends, readable, record_ends
+from dpm_assets.loads.unpacking import Readable
 
 BLOCK = 2 * 1024 * 1024
 LONGEST_RECORD = 1024 * 1024
@@ -45,7 +45,7 @@ def whole_record(line: int, reason: str, raw: bytes) -> Reject:
     return Reject(line, reason, readable(raw), damaged=not is_text(raw))
 
 
-def blocks(stream: BinaryIO, delimiter: str, header_bytes: int, header_lines: int) -> Iterator[Block]:
+def blocks(stream: Readable, delimiter: str, header_bytes: int, header_lines: int) -> Iterator[Block]:
     """The blocks after the header, in the order of the file."""
     pending, offset, line, finished = b"", 0, 1, False
     skip: int | None = None
@@ -99,7 +99,7 @@ def _complete(pending: bytes, delimiter: str) -> bool:
     return len(record_ends(pending + b"\n", delimiter)) > 0
 
 
-def line_blocks(stream: BinaryIO) -> Iterator[Block]:
+def line_blocks(stream: Readable) -> Iterator[Block]:
     """The file in blocks of whole lines."""
     pending, offset, line, finished, started = b"", 0, 1, False, False
     while not finished:
@@ -121,7 +121,7 @@ def line_blocks(stream: BinaryIO) -> Iterator[Block]:
             offset, line = offset + len(data), line + count_lines(data)
 
 
-def _pass_over_line(stream: BinaryIO) -> tuple[int, bytes]:
+def _pass_over_line(stream: Readable) -> tuple[int, bytes]:
     """Read to the end of the line: how many bytes that were, and what was read of the next one."""
     passed = 0
     while more := stream.read(BLOCK):

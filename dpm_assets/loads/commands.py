@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dpm_assets.database import Database
@@ -18,9 +17,10 @@ from dpm_assets.loads.finding import find_files
 from dpm_assets.loads.load import LoadResult, load_file
 from dpm_assets.loads.staging import Progress as ShowProgress
 from dpm_assets.loads.taking import public_name
+from dpm_assets.printing import Terminal
 from dpm_assets.server.connect import warehouse_url
 
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = Terminal(soft_wrap=True)
 
 _LONG_LOAD = 20 * 1024 * 1024
 
@@ -97,8 +97,8 @@ def _progress(path: str | Path, quiet: bool) -> Iterator[ShowProgress | None]:
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
         task = bar.add_task(public_name(path).rpartition("/")[2], visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=total >= _LONG_LOAD)
 
@@ -130,4 +130,4 @@ def _say(as_json: bool, text: str, answer: dict[str, Any], error: bool = False) 
     if as_json:
         typer.echo(json.dumps(answer))
     else:
-        (Console(stderr=True, highlight=False, soft_wrap=True, markup=False) if error else console).print(text)
+        (Terminal(stderr=True, soft_wrap=True) if error else console).print(text)

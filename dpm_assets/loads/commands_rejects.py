@@ -10,6 +10,7 @@ import typer
 
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.showing import Batch, Json, Limit, console, read, record, table, warehouse
+from dpm_assets.printing import visible
 
 rejects_app = typer.Typer(no_args_is_help=True, help="Rows that were not loaded, with the reason.")
 
@@ -55,6 +56,12 @@ def show_reject(
 def export(
     batch: Batch,
     out: Annotated[Path | None, typer.Option(help="File to write; none: standard output.")] = None,
+    spreadsheet: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet", help="Put ' before cells that a spreadsheet would run; `retry` takes it off again."
+        ),
+    ] = False,
 ) -> None:
     """The open rejects of a batch as a file to mend and load: rows as they stand, each with its line and reason in front."""
     from dpm_assets.loads.exporting import export_rejects
@@ -62,7 +69,8 @@ def export(
     with warehouse() as db:
         if out is None:
             sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a text stream
-            sys.stdout.writelines(f"{line}\n" for line in export_rejects(db, batch))
+            show = visible if sys.stdout.isatty() else str  # what a terminal obeys must not reach one
+            sys.stdout.writelines(f"{show(line)}\n" for line in export_rejects(db, batch, spreadsheet))
             return
         try:
             file = out.open("x", encoding="utf-8", newline="")
@@ -70,7 +78,7 @@ def export(
             raise DpmError(f"{out} is there already. Give another name, or remove it first.") from None
         try:
             with file:
-                count = sum(file.write(f"{line}\n") > 0 for line in export_rejects(db, batch))
+                count = sum(file.write(f"{line}\n") > 0 for line in export_rejects(db, batch, spreadsheet))
         except BaseException:
             out.unlink()
             raise

@@ -13,11 +13,9 @@ from psycopg.rows import class_row
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.loads.exported_columns import LINE_COLUMN, MARKED_LINE_COLUMN, REASON_COLUMN, delimiter_of
+from dpm_assets.loads.spreadsheets import marked_row
 
-# A feed ignores columns that it does not know, so the file loads with these in it.
-LINE_COLUMN, REASON_COLUMN = "reject_line", "reject_reason"
-
-_DELIMITERS = (",", "\t", ";", "|")
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -80,24 +78,32 @@ def open_rejects(conn: psycopg.Connection[Any], batch_id: int) -> Iterator[tuple
         yield from cursor
 
 
-def export_rejects(db: Database, batch_id: int) -> Iterator[str]:
-    """The lines of the file, without line breaks: a header for delimited text, one object each for JSON lines."""
+def export_rejects(db: Database, batch_id: int, for_spreadsheet: bool = False) -> Iterator[str]:
+    """The lines of the file, without line breaks: a header for delimited text, one object each for JSON lines.
+
+    Rows stand in it exactly as in their file, formulas included, or it could not be loaded; `for_spreadsheet` marks the cells
+    that a spreadsheet would run. Raises DpmError for JSON lines then: they have no cells.
+    """
     with db.connection() as conn, conn.transaction():
         rejected = quarantine(conn, batch_id)
+        if rejected.format != "csv" and for_spreadsheet:
+            raise DpmError(
+                f"The rejects of batch {batch_id} are JSON, which has no cells. Export them without --spreadsheet."
+            )
         if rejected.format != "csv":
             for line, reason, raw in open_rejects(conn, batch_id):
                 yield _json_line(line, reason, raw)
             return
         assert rejected.header is not None
         delimiter = delimiter_of(rejected.header)
+        if for_spreadsheet:
+            yield _cells(delimiter, MARKED_LINE_COLUMN, REASON_COLUMN, *marked_row(rejected.header, delimiter))
+            for line, reason, raw in open_rejects(conn, batch_id):
+                yield _cells(delimiter, str(line), _harmless(reason), *marked_row(raw, delimiter))
+            return
         yield f"{_cells(delimiter, LINE_COLUMN, REASON_COLUMN)}{delimiter}{rejected.header}"
         for line, reason, raw in open_rejects(conn, batch_id):
             yield f"{_cells(delimiter, str(line), _harmless(reason))}{delimiter}{raw}"
-
-
-def delimiter_of(header: str) -> str:
-    """The delimiter that gives the most columns, as the loader tells it."""
-    return max(_DELIMITERS, key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter))))
 
 
 def _cells(delimiter: str, *values: str) -> str:

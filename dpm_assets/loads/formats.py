@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Literal
 
-import pyarrow as pa
-
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.records import BOM
-from dpm_assets.loads.source import Source, open_regular, reading
+from dpm_assets.loads.source import Source
+from dpm_assets.loads.unpacking import Readable, Unpacked
 
 Format = Literal["csv", "jsonl", "parquet"]  # csv with any delimiter
 
@@ -35,7 +34,7 @@ _NOT_TAKEN = {
 
 def format_of(source: Source) -> Format:
     """Raises FileRefused for what can be nothing that a load takes."""
-    with reading(source.name), open_regular(source.path, source.name) as file:
+    with source.opened() as file:
         if file.read(4) == PARQUET:
             return "parquet"
     text = read_head(source).lstrip()
@@ -50,19 +49,19 @@ def format_of(source: Source) -> Format:
 
 
 @contextmanager
-def open_text(source: Source) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+def open_text(source: Source) -> Iterator[tuple[Readable, BinaryIO]]:
     """The stream of the file's bytes, decompressed, and the file under it (whose position tells the progress).
 
     Raises FileRefused for what is plainly no text.
     """
-    with reading(source.name), open_regular(source.path, source.name) as file:
+    with source.opened() as file:
         magic = file.read(4)
         file.seek(0)
         codec = next((name for start, name in _COMPRESSED.items() if magic.startswith(start)), None)
         for start, what in _NOT_TAKEN.items():
             if magic.startswith(start):
                 raise FileRefused(f"{source} {what}, and load it again.")
-        yield (pa.CompressedInputStream(file, codec) if codec else file), file
+        yield (Unpacked(source, file, codec) if codec else file), file
 
 
 def read_head(source: Source, size: int = HEAD) -> bytes:

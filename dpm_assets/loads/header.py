@@ -3,11 +3,13 @@
 import re
 from dataclasses import dataclass, replace
 
+from dpm_assets.loads.exported_columns import MARKED_LINE_COLUMN
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.feeds import FEEDS, Feed, as_set_up, feed_named, squash
 from dpm_assets.loads.formats import Format
 from dpm_assets.loads.headings import Heading, headings
 from dpm_assets.loads.source import Source
+from dpm_assets.printing import in_one_line
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,11 @@ def header_of(feed: Feed, line: Heading) -> Header:
                 f"{line}: the columns {' and '.join(map(repr, same))} both mean {name}. "
                 "Keep one of them, and load the file again."
             )
+    if MARKED_LINE_COLUMN in line.fields:
+        raise FileRefused(
+            f"{line}: rejects that were exported with --spreadsheet have marks before their formulas. "
+            "Load them with `dpm rejects retry BATCH --mended FILE`, which takes the marks off."
+        )
     if foreign := _foreign(feed, line):
         raise FileRefused(
             f"{line}: the column {foreign[0]!r} tells that this is no file of the feed {feed.name}. "
@@ -129,6 +136,5 @@ def _example(feed: Feed) -> str:
 
 
 def _shortened(fields: tuple[str, ...]) -> str:
-    text = ", ".join(re.sub(r"\s+", " ", field).strip() for field in fields)
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8", "backslashreplace")
+    text = in_one_line(", ".join(re.sub(r"\s+", " ", field).strip() for field in fields))
     return text if len(text) <= 160 else text[:157] + "..."

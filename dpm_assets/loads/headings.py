@@ -13,7 +13,7 @@ from dpm_assets.loads.blocks import LONGEST_LINE
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.formats import HEAD, Format, format_of, read_head
 from dpm_assets.loads.records import BOM
-from dpm_assets.loads.source import Source, reading
+from dpm_assets.loads.source import Source
 
 _DELIMITERS = (",", "\t", ";", "|")
 
@@ -85,9 +85,9 @@ def _json_lines(source: Source) -> Heading:
 
 
 def _parquet(source: Source) -> Heading:
-    with reading(source.name):
+    with source.opened() as file:
         try:
-            schema = parquet.read_schema(source.path)
+            schema = parquet.read_schema(file)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise FileRefused(
                 f"{source} is a Parquet file that cannot be read: {_one_line(error)}. Write it again, and load it again."

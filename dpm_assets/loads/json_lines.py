@@ -31,6 +31,8 @@ _AT_ONCE = 128 * 1024
 
 _ODD_KEY = re.compile(r"[\x00-\x1f\"\\]")  # which msgspec takes for no field's name: objects with it go one by one
 
+_KEYS_REMEMBERED = 10_000
+
 _NULL = msgspec.Raw(b"null")
 _QUOTE, _N, _OPEN, _CLOSE, _BRACKET, _LF, _CR = b'"n{}[\n\r'
 _ANY_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -120,6 +122,8 @@ class JsonLinesSieve(Sieve[Block]):
         values: dict[str, msgspec.Raw] = {}
         for key, value in found.items():
             if key not in self._columns:
+                if len(self._columns) >= _KEYS_REMEMBERED:
+                    self._columns.clear()  # keys that never come again would fill memory
                 self._columns[key] = self.header.feed.headers.get(squash(key))
             column = self._columns[key]
             if column in values:

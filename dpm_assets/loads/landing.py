@@ -11,8 +11,10 @@ from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileMissing, FileRefused
 from dpm_assets.loads.feeds import FEEDS, Feed
 from dpm_assets.loads.result import LoadResult
+from dpm_assets.printing import in_one_line, visible
 
 QUIET_SECONDS = 2.0
+LONGEST_NAME = 255  # bytes, of a file's name on every usual file system
 DONE, FAILED, REASON = "done", "failed", ".reason.txt"
 FULL_HISTORY, REPLACE_DAYS, COMPLETE = "full-history", "replace-days", "complete"
 
@@ -67,7 +69,9 @@ def scan(landing: Path, before: Scan | None = None, now: float | None = None) ->
             if max(now - look.seen_at, now - look.modified_ns / 1e9) >= QUIET_SECONDS:
                 ages.append((look.modified_ns, Waiting(path, feed.name, look.bytes, asked)))
             else:
-                found.notes.append(f"{path} is still being written, or was a moment ago: it is taken when it is quiet.")
+                found.notes.append(
+                    f"{_shown(path)} is still being written, or was a moment ago: it is taken when it is quiet."
+                )
     found.files.extend(waiting for _, waiting in sorted(ages, key=lambda aged: (aged[0], aged[1].path)))
     return found
 
@@ -104,21 +108,28 @@ def _status(folder: Path, path: Path, notes: list[str]) -> os.stat_result | None
         return None
     if name.lower().endswith((*_TEMPORARY, REASON)):
         why = "tells of a failure" if name.endswith(REASON) else "has a temporary name: it is taken when it is renamed"
-        notes.append(f"{path} {why}.")
+        notes.append(f"{_shown(path)} {why}.")
         return None
     try:
-        status = path.stat()
-        inside = path.resolve().is_relative_to(folder.resolve())
+        os.fsencode(name).decode()
+        status = path.lstat()
+    except UnicodeDecodeError:
+        notes.append(f"{_shown(path)} has a name that is not UTF-8: rename it.")
+        return None
     except OSError as error:
-        notes.append(f"{path} cannot be looked at: {error.strerror or error}.")
+        notes.append(f"{_shown(path)} cannot be looked at: {error.strerror or error}.")
         return None
-    if not inside:
-        notes.append(f"{path} is a link that leaves the landing folder: copy the file itself.")
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        notes.append(f"{path} is no regular file: put files of rows directly into {folder}.")
-        return None
-    return status
+    if stat.S_ISREG(status.st_mode):
+        return status
+    if stat.S_ISLNK(status.st_mode):
+        notes.append(f"{_shown(path)} is a link, which may lead anywhere: put the file itself here.")
+    else:
+        notes.append(f"{_shown(path)} is no regular file: put files of rows directly into {_shown(folder)}.")
+    return None
+
+
+def _shown(path: Path) -> str:
+    return in_one_line(str(path))
 
 
 def settle(path: Path, outcome: LoadResult | DpmError) -> Path | None:
@@ -134,6 +145,10 @@ def settle(path: Path, outcome: LoadResult | DpmError) -> Path | None:
     failed = isinstance(outcome, FileRefused) or outcome.status == "refused"
     folder = path.parent / (FAILED if failed else DONE)
     folder.mkdir(exist_ok=True)
+    if folder.is_symlink():
+        raise DpmError(
+            f"{_shown(folder)} is a link, so {_shown(path)} stays. Make it a folder: the file is moved then."
+        )
     try:
         settled = _move(path, folder)
     except FileNotFoundError:
@@ -148,7 +163,7 @@ def _move(path: Path, folder: Path) -> Path:
     """Take a free name first (nobody else can then), and put the file in its place."""
     number = 0
     while True:
-        target = folder / (path.name if number == 0 else f"{path.stem}.{number}{path.suffix}")
+        target = folder / _name(path, number)
         try:
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
@@ -162,8 +177,21 @@ def _move(path: Path, folder: Path) -> Path:
         return target
 
 
+def _name(path: Path, number: int) -> str:
+    """The file's name, with a number where there is one, so long that the file of the reason can be called after it."""
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= 16 else ""
+    end = f".{number}{suffix}" if number else suffix
+    room = LONGEST_NAME - len(os.fsencode(end)) - len(REASON)
+    stem = os.fsencode(path.name.removesuffix(suffix))[:room]
+    return stem.decode("utf-8", "ignore") + end  # a character that was cut in two goes
+
+
 def _write_beside(settled: Path, reason: str) -> None:
-    settled.with_name(settled.name + REASON).write_text(reason + "\n", encoding="utf-8")
+    """Never through a link that somebody has put there."""
+    target = settled.with_name(settled.name + REASON)
+    target.unlink(missing_ok=True)
+    with target.open("x", encoding="utf-8") as file:
+        file.write(visible(reason) + "\n")
 
 
 def _refusal(result: LoadResult) -> str:

@@ -25,6 +25,8 @@ from dpm_assets.loads.staging import Progress, discard_stage
 from dpm_assets.loads.taking import public_name, taken
 from dpm_assets.loads.writing import TRY_AGAIN, Writing
 
+_NAMED = 20  # of columns that the feed does not know
+
 
 def load_file(
     db: Database,
@@ -37,6 +39,7 @@ def load_file(
     complete: bool = False,
     replace_days: bool = False,
     retry: Retry | None = None,
+    follow_links: bool = True,
 ) -> LoadResult:
     """Load one file in one transaction: its rows, its rejects and its row in the ledger.
 
@@ -46,14 +49,14 @@ def load_file(
     a trade at every date, not only near the new one. `complete`: a snapshot of all positions, so
     those that it lacks are closed, of whichever account. `replace_days`: a full export of the account-days in it, so
     their trades that it lacks were busted. A file with rejects removes nothing. The rows of a `retry`
-    are rejects of an earlier batch, which are settled in the same transaction.
+    are rejects of an earlier batch, which are settled in the same transaction. Without `follow_links` a link is no file.
 
     Raises FileRefused (a DpmError) when the file itself is at fault, DpmError when something else is; then nothing of
     it is loaded, and it may be offered again.
     """
     options = Options(RejectLimit.parse(max_rejects), full_history, complete, replace_days, progress, retry)
     begun = time.monotonic()
-    with explained(public_name(path)), taken(path) as source:
+    with explained(public_name(path)), taken(path, follow_links) as source:
         header = read_header(source, feed)
         options.check(header.feed)
         while True:
@@ -114,8 +117,13 @@ def _tidy_up(conn: psycopg.Connection[Any], result: LoadResult) -> LoadResult:
 def _remarks(header: Header) -> str:
     if not header.ignored:
         return ""
-    many = len(header.ignored) > 1
-    return f"unknown column{'s' if many else ''} ignored: {', '.join(map(repr, header.ignored))}"
+    named, count = header.ignored[:_NAMED], len(header.ignored)
+    more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
+    return f"unknown column{'s' if count > 1 else ''} ignored: {', '.join(_quoted(name) for name in named)}{more}"
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= 80 else f"{name[:77]}...")
 
 
 __all__ = ["LoadResult", "load_file"]

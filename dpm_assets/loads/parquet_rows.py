@@ -11,18 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from dpm_assets.loads.arrays import doubles, present, strings, without
+from dpm_assets.loads.arrays import Doubles, doubles, present, strings, without
 from dpm_assets.loads.blocks import is_text
 from dpm_assets.loads.columns import Faults, without_missing
 from dpm_assets.loads.faults import FileRefused, Reject
 from dpm_assets.loads.feeds.types import Json, Vector
 from dpm_assets.loads.header import Header
 from dpm_assets.loads.sifting import Sieve, Sifted
-from dpm_assets.loads.source import Source, open_regular, reading
+from dpm_assets.loads.source import Source
+from dpm_assets.loads.unpacking import check_unpacked
 
 _BATCH_BYTES = 4 * 1024 * 1024
 _MOST_ROWS = 4_096  # more are no faster, and cost memory: every thread keeps what its largest batch took
 _READ_BUFFER = 256 * 1024
+_ROWS_ALWAYS_TAKEN, _MOST_ROWS_A_BYTE = 1_000_000, 20
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+_LONGEST_TEXT = 16 * 1024 * 1024  # as a line of JSON has it
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -40,42 +44,58 @@ def open_batches(source: Source, header: Header) -> Iterator[tuple[Iterator[Batc
 
     Pages are read as they are needed, so memory stays bounded.
 
-    Raises FileRefused when the file is damaged, or a column of it is of a type that no value can be read from.
+    Raises FileRefused when the file is damaged, when it declares more than it can honestly hold, or when a column of it is of a
+    type that no value can be read from.
     """
-    with reading(source.name), open_regular(source.path, source.name) as file:
+    with source.opened() as file:
         try:
             schema = parquet.read_schema(file)
             _check_types(source, header, schema)
             opened = parquet.ParquetFile(
-                file, pre_buffer=False, buffer_size=_READ_BUFFER, read_dictionary=_long_texts(header, schema)
+                file, pre_buffer=False, buffer_size=_READ_BUFFER, read_dictionary=_texts(header, schema)
             )
-            batches = _Batches(opened, header)
+            _refuse_bombs(source, opened.metadata)
+            batches = _Batches(source, opened, header)
             yield iter(batches), lambda: source.bytes * batches.rows_done // max(1, opened.metadata.num_rows)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             reason = " ".join(str(error).split()).rstrip(".")
             raise FileRefused(f"{source} cannot be read: {reason}. Write it again, and load it again.") from None
 
 
-def _long_texts(header: Header, schema: pa.Schema) -> list[str]:
-    """The fields that may hold long texts. Where these repeat, the file has them once, and so must memory."""
+def _refuse_bombs(source: Source, about: parquet.FileMetaData) -> None:
+    """A row has a key of its own, which takes room: many rows to a byte are repetitions made to keep a loader busy for days."""
+    if about.num_rows > max(_ROWS_ALWAYS_TAKEN, _MOST_ROWS_A_BYTE * source.bytes):
+        raise FileRefused(
+            f"{source} declares {about.num_rows:,} rows in {source.bytes:,} bytes, more than {_MOST_ROWS_A_BYTE} a byte. "
+            "Write it again from its rows, and load it again."
+        )
+    unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+    check_unpacked(source, unpacked, source.bytes)
+
+
+def _texts(header: Header, schema: pa.Schema) -> list[str]:
+    """The fields that hold texts. Where a long one repeats, the file has it once, and so must memory."""
     return [
         field.name
         for field, column in zip(schema, header.columns, strict=True)
-        if column
-        and isinstance(header.feed.by_name[column].type, Json | Vector)
-        and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
+        if column and any(is_kind(field.type) for is_kind in _TEXTS)
     ]
 
 
 class _Batches:
-    def __init__(self, file: parquet.ParquetFile, header: Header) -> None:
+    def __init__(self, source: Source, file: parquet.ParquetFile, header: Header) -> None:
+        self._source = source
         self._file = file
         self._wanted = [field for field, column in zip(header.fields, header.columns, strict=True) if column]
         self.rows_done = 0
+        self._written_out = 0  # bytes of texts that the file has once and its rows many times
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._file.iter_batches(batch_size=self._rows_at_once(), columns=self._wanted, use_threads=False):
-            for piece in _of_bounded_size(rows):
+            bytes_until = _repeated_bytes(rows)
+            self._written_out += int(bytes_until[-1])
+            check_unpacked(self._source, self._written_out, self._source.bytes)
+            for piece in _of_bounded_size(rows, bytes_until):
                 yield Batch(piece, self.rows_done + 1)
                 self.rows_done += piece.num_rows
 
@@ -83,19 +103,29 @@ class _Batches:
         about = self._file.metadata
         groups = [about.row_group(number) for number in range(about.num_row_groups)]
         bytes_a_row = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1)
+        if any(pa.types.is_nested(self._file.schema_arrow.field(name).type) for name in self._wanted):
+            # What repeats in nested values is written out at once: each may be as large as the whole group.
+            bytes_a_row = max((group.total_byte_size / 16 for group in groups), default=1)
         return max(1, min(_MOST_ROWS, int(_BATCH_BYTES / max(1, bytes_a_row))))
 
 
-def _of_bounded_size(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Parts of a batch that stay small when repeated values are written out."""
+def _repeated_bytes(rows: pa.RecordBatch) -> Doubles:
+    """The bytes before each row of a batch, and at its end, that its repeated texts take when they are written out."""
     bytes_until = np.zeros(rows.num_rows + 1)
     for column in rows.columns:
         if pa.types.is_dictionary(column.type) and _is_text(column.type):
-            lengths = np.nan_to_num(doubles(pc.binary_length(column.dictionary.cast(pa.string()))))
+            texts = column.dictionary
+            if not any(is_kind(texts.type) for is_kind in _TEXTS):
+                texts = texts.cast(pa.string())
+            lengths = np.nan_to_num(doubles(pc.binary_length(texts)))
             there = present(column)
             used = np.nan_to_num(doubles(column.indices)).astype(np.int64)
             bytes_until[1:] += np.where(there, lengths[used] if len(lengths) else 0, 0)
-    bytes_until = np.cumsum(bytes_until)
+    return np.cumsum(bytes_until)
+
+
+def _of_bounded_size(rows: pa.RecordBatch, bytes_until: Doubles) -> Iterator[pa.RecordBatch]:
+    """Parts of a batch that stay small when repeated values are written out."""
     first = 0
     while first < rows.num_rows:
         after = int(np.searchsorted(bytes_until, bytes_until[first] + _BATCH_BYTES, side="right")) - 1
@@ -134,7 +164,11 @@ class ParquetSieve(Sieve[Batch]):
         faults, damaged = Faults(), set[int]()
         values: dict[str, pa.StringArray] = {}
         for column, array in given.items():
-            values[column], bad = _only_text(as_strings(array))
+            texts, long = _without_long(as_strings(array))
+            for row in long:
+                faults.add(row, f"{column} holds more than {_LONGEST_TEXT // 1024**2} MB: expected less")
+            damaged.update(long)
+            values[column], bad = _only_text(texts)
             for row in bad:
                 faults.add(row, f"{column} holds a NUL character or bytes that are not UTF-8: expected text")
             damaged.update(bad)
@@ -177,6 +211,15 @@ def as_strings(values: pa.Array) -> pa.StringArray:
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return pc.cast(pc.cast(values, pa.binary()), pa.string(), safe=False)
     return pc.cast(values, pa.string())
+
+
+def _without_long(values: pa.StringArray) -> tuple[pa.StringArray, list[int]]:
+    """The values, null where they are longer than any value can be, and the rows of these."""
+    text = values.buffers()[2]
+    if text is None or text.size <= _LONGEST_TEXT:
+        return values, []
+    long = np.nan_to_num(doubles(pc.binary_length(values))) > _LONGEST_TEXT
+    return without(values, long), np.flatnonzero(long).tolist()
 
 
 def _only_text(values: pa.StringArray) -> tuple[pa.StringArray, list[int]]:

@@ -11,11 +11,14 @@ import psycopg
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.loads.exporting import LINE_COLUMN, Quarantine, delimiter_of, open_rejects, quarantine
+from dpm_assets.loads.exported_columns import LINE_COLUMN, delimiter_of
+from dpm_assets.loads.exporting import Quarantine, open_rejects, quarantine
+from dpm_assets.loads.formats import HEAD
 from dpm_assets.loads.load import load_file
 from dpm_assets.loads.records import BOM, count_lines, record_ends, records
 from dpm_assets.loads.result import LoadResult
 from dpm_assets.loads.retried_rejects import NothingMended, Retry
+from dpm_assets.loads.spreadsheets import is_marked, unmarked_copy
 
 
 @dataclass
@@ -52,6 +55,8 @@ def retry_rejects(db: Database, batch_id: int, mended: Path | None = None, *, re
         with db.connection() as conn, conn.transaction():
             rejected = quarantine(conn, batch_id)
             _check_status(rejected)
+            if mended and is_marked(_first_line(mended)):
+                mended = unmarked_copy(mended, Path(folder))
             path = mended or Path(folder) / ("rows.csv" if rejected.format == "csv" else "rows.jsonl")
             rows = _lines_of_mended(rejected, path) if mended else _write(conn, rejected, path)
         result = _load(db, rejected, path, rows, replace)
@@ -105,12 +110,7 @@ def _stands_alone(record: bytes, delimiter: str) -> bool:
 def _lines_of_mended(rejected: Quarantine, path: Path) -> _Rows:
     """Which rejects the rows of a mended file are: they still carry the line that the export gave them."""
     rows = _Rows()
-    try:
-        text = path.read_bytes().removeprefix(BOM)
-    except OSError as error:
-        raise DpmError(
-            f"{path} cannot be read: {error.strerror}. Give the file that was exported and mended."
-        ) from None
+    text = path.read_bytes().removeprefix(BOM)
     for line, reject_line in _json_members(text) if text.lstrip().startswith(b"{") else _first_fields(text):
         if reject_line.isascii() and reject_line.isdigit():
             rows.add(line, int(reject_line))
@@ -120,6 +120,19 @@ def _lines_of_mended(rejected: Quarantine, path: Path) -> _Rows:
             f"`dpm rejects export {rejected.batch_id}` wrote, or load the file with `dpm load`."
         )
     return rows
+
+
+def _first_line(path: Path) -> str:
+    """Raises DpmError when the mended file is no text, or cannot be read."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline(HEAD)
+    except UnicodeDecodeError:
+        raise DpmError(f"{path} is not UTF-8. Save it as CSV in UTF-8, and give it again.") from None
+    except OSError as error:
+        raise DpmError(
+            f"{path} cannot be read: {error.strerror}. Give the file that was exported and mended."
+        ) from None
 
 
 def _first_fields(text: bytes) -> Iterator[tuple[int, str]]:

@@ -6,15 +6,14 @@ from typing import Annotated, Any
 
 import typer
 from psycopg.rows import dict_row
-from rich.console import Console
 from rich.table import Column, Table
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.printing import print_whole
+from dpm_assets.printing import Terminal, print_whole
 from dpm_assets.server.connect import warehouse_url
 
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = Terminal(soft_wrap=True)
 
 Row = dict[str, Any]
 

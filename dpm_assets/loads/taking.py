@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileMissing, FileRefused
 from dpm_assets.loads.source import Source, look_at
+from dpm_assets.printing import in_one_line
 
 STDIN = "-"
 
@@ -42,12 +43,12 @@ def is_url(place: str | Path) -> bool:
 
 
 def public_name(place: str | Path) -> str:
-    """What a place may be called where others read it: without user, password, query and fragment."""
+    """What a place may be called where others read it: without user, password, query and fragment, and in one visible line."""
     if place == STDIN:
         return "stdin"
     if not is_url(place):
-        return str(Path(place).absolute())
-    return "::".join(_without_secrets(part) for part in str(place).split("::"))
+        return in_one_line(str(Path(place).absolute()))
+    return in_one_line("::".join(_without_secrets(part) for part in str(place).split("::")))
 
 
 def _without_secrets(url: str) -> str:
@@ -58,7 +59,7 @@ def _without_secrets(url: str) -> str:
 
 
 @contextmanager
-def taken(place: str | Path) -> Iterator[Source]:
+def taken(place: str | Path, follow_links: bool = True) -> Iterator[Source]:
     """The file at a place, with its hash; a copy that was made of it is gone afterwards.
 
     Raises FileRefused when there is no such file or it cannot be read, DpmError when the place cannot be reached.
@@ -67,7 +68,7 @@ def taken(place: str | Path) -> Iterator[Source]:
         place = Path(urlsplit(place).path)
     if place != STDIN and not is_url(place):
         path = Path(place).absolute()
-        yield look_at(path)
+        yield look_at(path, public_name(path), follow_links)
         return
     name = public_name(place)
     with tempfile.TemporaryDirectory(prefix="dpm-load-") as folder:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dpm_assets.database import Database
+from dpm_assets.printing import in_one_line
 from dpm_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -61,27 +62,27 @@ def _load_one(log: dg.DagsterLogManager, db: Database, waiting: "Waiting", loade
     from dpm_assets.loads.landing import settle
     from dpm_assets.loads.load import load_file
 
-    path = waiting.path
+    path, name = waiting.path, in_one_line(waiting.path.name)
     asked: dict[str, Any] = {waiting.asked.replace("-", "_"): True} if waiting.asked else {}
     try:
-        result = load_file(db, path, waiting.feed, **asked)
+        result = load_file(db, path, waiting.feed, follow_links=False, **asked)
     except FileMissing:
         return  # another run has taken it since the folder was looked at
     except FileRefused as error:
         log.error("%s", error)
-        loaded.failed[path.name] = str(error)
+        loaded.failed[name] = str(error)
         settle(path, error)
         return
     log.info(
         "%s: %s, %d rows, %d rejected, %.1f s",
-        path.name,
+        name,
         result.status,
         result.rows_read,
         result.rows_rejected,
         result.seconds,
     )
     if result.status == "refused":
-        loaded.failed[path.name] = result.message
+        loaded.failed[name] = result.message
     else:
         loaded.results.append(result)
     settle(path, result)

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from dpm_assets.database import Database
@@ -16,12 +15,13 @@ from dpm_assets.migration.parts import parts
 from dpm_assets.migration.plan import make_plan
 from dpm_assets.migration.sessions import owner, phase
 from dpm_assets.migration.showing import show_plan
+from dpm_assets.printing import Terminal
 from dpm_assets.server.connect import warehouse_url
 
 app = typer.Typer(
     no_args_is_help=True, help="From the unpartitioned original to this schema while programs go on, and back."
 )
-console = Console(highlight=False, soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 
 def _db() -> Database:

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from dpm_assets.migration.disk import gigabytes
 from dpm_assets.migration.plan import Plan
@@ -15,16 +14,16 @@ def show_plan(console: Console, plan: Plan) -> None:
     for table, rows in plan.rows.items():
         console.print(f"{table}: {rows:,} rows")
     _section(console, "Has to be mended before start", plan.refusals)
-    console.print("\n[bold]Rows[/bold]")
+    console.print("\nRows", style="bold")
     if not plan.findings and not plan.in_place:
         console.print("  every row can move as it is")
     for finding in plan.findings:
         fate = "moves, changed by rule" if finding.moves else "does not move; kept in unmoved_rows and in the original"
-        console.print(f"  {finding.table}: {finding.rows:,} rows, {escape(finding.what)} ({fate})")
+        console.print(f"  {finding.table}: {finding.rows:,} rows, {finding.what} ({fate})")
         _samples(console, finding.samples)
     for fault in plan.in_place:
         fate = "corrected by rule" if fault.mended else "refused: correct them, or start with --set-aside"
-        console.print(f"  {fault.table}: {fault.rows:,} rows, {escape(fault.rule)} ({fate})")
+        console.print(f"  {fault.table}: {fault.rows:,} rows, {fault.rule} ({fate})")
         _samples(console, fault.samples)
     _section(
         console,
@@ -47,12 +46,12 @@ def show_plan(console: Console, plan: Plan) -> None:
 
 def _section(console: Console, heading: str, lines: list[str]) -> None:
     if lines:
-        console.print(f"\n[bold]{heading}[/bold]")
+        console.print(f"\n{heading}", style="bold")
         for line in lines:
-            console.print(f"  {escape(line)}")
+            console.print(f"  {line}")
 
 
 def _samples(console: Console, samples: list[dict[str, Any]]) -> None:
     for sample in samples:
         told = {key: value for key, value in sample.items() if value is not None}
-        console.print(f"      {escape(json.dumps(told, default=str))}")
+        console.print(f"      {json.dumps(told, default=str)}")

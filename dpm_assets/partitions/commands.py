@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from dpm_assets.calendar import parse_month
@@ -14,7 +13,7 @@ from dpm_assets.partitions.cold.commands import archive, restore
 from dpm_assets.partitions.cold.states import ColdPart, cold_parts
 from dpm_assets.partitions.create import Step, ensure_months, plan_months, plan_rollover, roll_over
 from dpm_assets.partitions.sizes import Partition, partitioned_tables, partitions
-from dpm_assets.printing import print_whole
+from dpm_assets.printing import Terminal, print_whole
 from dpm_assets.server.connect import warehouse_url
 from dpm_assets.settings import settings
 
@@ -23,7 +22,7 @@ app = typer.Typer(
 )
 app.command()(archive)
 app.command()(restore)
-console = Console(highlight=False)
+console = Terminal()
 
 
 @app.command()

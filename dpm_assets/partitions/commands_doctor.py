@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dpm_assets.database import Database
 from dpm_assets.partitions.findings import Finding, findings, remedies, repair
+from dpm_assets.printing import Terminal
 from dpm_assets.server.connect import warehouse_url
 from dpm_assets.settings import settings
 
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = Terminal(soft_wrap=True)
 
 
 def doctor(

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions import indexes
 from dpm_assets.partitions.create import Step
+from dpm_assets.printing import Terminal
 from dpm_assets.server.connect import warehouse_url
 
 indexes_app = typer.Typer(
     no_args_is_help=True, help="Indexes of the partitioned tables, built without holding anybody up."
 )
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = Terminal(soft_wrap=True)
 
 Name = Annotated[str, typer.Argument(help="The index, by the name that it has on the partitioned table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL and its locks; change nothing.")]

@@ -4,15 +4,15 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
+from dpm_assets.printing import Terminal
 from dpm_assets.refresh.engine import Refreshed
 from dpm_assets.refresh.engine import refresh as run_refresh
 from dpm_assets.server.connect import warehouse_url
 
-console = Console(highlight=False)
+console = Terminal()
 
 
 def refresh(

@@ -4,16 +4,16 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
+from dpm_assets.printing import Terminal
 from dpm_assets.refresh.verify import Difference, Verification
 from dpm_assets.refresh.verify import verify as run_verify
 from dpm_assets.server.connect import warehouse_url
 
-console = Console(highlight=False)
+console = Terminal()
 
 
 def verify(

@@ -15,6 +15,10 @@ from dpm_assets.settings import settings, sql_dir
 if TYPE_CHECKING:
     from alembic.config import Config
 
+# Outside of the schema, its tables carry its name: with it in the search_path SQLAlchemy would leave the name out. Not in public,
+# where everybody may have made an operator that fits what SQLAlchemy compares better than PostgreSQL's own.
+OUTSIDE = "-c search_path=pg_catalog,pg_temp -c TimeZone=UTC"
+
 
 @dataclass(frozen=True)
 class SchemaStatus:
@@ -80,7 +84,7 @@ def stamp(url: str) -> None:
     from alembic import command
 
     config = alembic_config()
-    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool, connect_args={"options": OUTSIDE})
     with engine.connect() as connection:
         connection.execute(text("set default_transaction_read_only = off"))  # a database may begin sessions otherwise
         connection.commit()

@@ -1,14 +1,14 @@
 """`dpm schema apply | status`."""
 
 import typer
-from rich.console import Console
 
 from dpm_assets.database import Database
+from dpm_assets.printing import Terminal
 from dpm_assets.schema.apply import apply_to_warehouse, status
 from dpm_assets.server.connect import warehouse_url
 
 app = typer.Typer(no_args_is_help=True, help="Set up the schema, and tell which version a database has.")
-console = Console(highlight=False)
+console = Terminal()
 
 
 @app.command()

@@ -13,10 +13,8 @@ from sqlalchemy.types import UserDefinedType
 
 from dpm_assets.database import SCHEMA, run_file
 from dpm_assets.errors import DpmError
+from dpm_assets.schema.apply import OUTSIDE
 from dpm_assets.settings import sql_dir
-
-# Outside of the schema, its tables carry its name: with it in the search_path SQLAlchemy would leave the name out.
-OUTSIDE = "-c search_path=public -c TimeZone=UTC"
 
 
 class TransactionId(UserDefinedType[str]):

@@ -161,7 +161,8 @@ def _part(name: str) -> str:
 
 def _in_one_transaction(pieces: list[str]) -> str:
     inner = "\n".join(pieces)
-    return f"\nbegin;\nset local client_min_messages = warning;\n\n{inner}\nreset role;\ncommit;\n"
+    settings = "set local client_min_messages = warning;\nset local search_path = pg_catalog, pg_temp;\n"
+    return f"\nbegin;\n{settings}\n{inner}\nreset role;\nreset search_path;\ncommit;\n"
 
 
 def write() -> None:

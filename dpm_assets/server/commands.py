@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 from psycopg.conninfo import conninfo_to_dict
-from rich.console import Console
 
 from dpm_assets.errors import DpmError
+from dpm_assets.printing import Terminal
 from dpm_assets.server.connect import embedded_server
 from dpm_assets.server.embedded import EmbeddedServer
 from dpm_assets.settings import settings
 
 app = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL of this warehouse.")
-console = Console(highlight=False, soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 
 def _server() -> EmbeddedServer:

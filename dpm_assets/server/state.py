@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dpm_assets.errors import DpmError
+from dpm_assets.private import make_home
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def free_port(preferred: int | None = None) -> int:
 def locked(home: Path) -> Iterator[None]:
     """Hold the home for a start or stop: of two at once the second waits and finds the work done."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_home(home)
         file = (home / "server.lock").open("a")
     except OSError as error:
         raise DpmError(f"Cannot write in {home}: {error.strerror}. Set DPM_HOME to a folder of this user.") from None

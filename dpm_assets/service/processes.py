@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpm_assets.private import private_folder
 from dpm_assets.server.programs import end_with_parent
 
 STOP_SECONDS = 8.0
@@ -25,8 +26,7 @@ class Child:
 
 def start(name: str, command: list[str], environment: Mapping[str, str], logs: Path) -> Child:
     """Start a process in a group of its own, output to `logs/name.log`."""
-    logs.mkdir(parents=True, exist_ok=True)
-    log = logs / f"{name}.log"
+    log = private_folder(logs) / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

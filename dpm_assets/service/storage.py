@@ -8,6 +8,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from dpm_assets.errors import DpmError
+from dpm_assets.private import private_folder
 from dpm_assets.server.connect import embedded_server
 from dpm_assets.server.embedded import DAGSTER_DATABASE
 from dpm_assets.settings import project_dir, settings
@@ -15,8 +16,7 @@ from dpm_assets.settings import project_dir, settings
 
 def dagster_home() -> Path:
     """DAGSTER_HOME of this warehouse, with dagster.yaml in it (one of the user's own stays as it is)."""
-    home = settings().home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    home = private_folder(settings().home / "dagster")
     source = project_dir() / "dagster.yaml"
     if not source.is_file():
         source = Path(__file__).parent / "dagster.yaml"
@@ -45,12 +45,13 @@ def storage_url() -> str:
     url = make_url(own.get_secret_value())
     name = f"{url.database}_dagster"
     _make_database(own.get_secret_value(), name)
-    return url.set(drivername="postgresql+psycopg2", database=name).render_as_string(hide_password=False)
+    return with_driver(url.set(database=name).render_as_string(hide_password=False))
 
 
 def with_driver(url: str) -> str:
     """A `postgresql://` URL with psycopg2 named: SQLAlchemy would otherwise pick another driver, and runs would fail."""
-    return make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    # SQLAlchemy leaves blanks in a password as they are; PostgreSQL's own programs want them encoded too.
+    return make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False).replace(" ", "%20")
 
 
 def _make_database(url: str, name: str) -> None:

@@ -3,10 +3,8 @@
 import fcntl
 import os
 import signal
-import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -15,23 +13,25 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.printing import Terminal
+from dpm_assets.private import make_home
 from dpm_assets.schema.apply import apply_to_warehouse
 from dpm_assets.server.connect import embedded_server, warehouse_url
 from dpm_assets.server.postmaster import postmaster
 from dpm_assets.server.state import free_port
 from dpm_assets.service import processes, sample
 from dpm_assets.service.storage import dagster_home, storage_url
+from dpm_assets.service.ui import Ui, listens
 from dpm_assets.settings import settings
 
 START_SECONDS = 120
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-console = Console(highlight=False, soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 
 class Stopped(Exception):
@@ -41,25 +41,31 @@ class Stopped(Exception):
 def up(
     with_sample: Annotated[bool, typer.Option("--sample", help="Load 1,000,000 sample trades, once.")] = False,
     port: Annotated[int | None, typer.Option(help="Port of the UI; default DPM_PORT or 3000.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the UI; default DPM_HOST or 127.0.0.1.")] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="A UI that only shows: no runs, no switches. Also DPM_READ_ONLY_UI=1.")
+    ] = False,
 ) -> None:
     """Start the server, the schema, Dagster and its UI; stay until Ctrl-C, which stops all of it."""
     began = time.monotonic()
-    ui_port = port or settings().port
-    settings().home.mkdir(parents=True, exist_ok=True)
+    ui = Ui(host or settings().host, port or settings().port, read_only or settings().read_only_ui)
+    make_home(settings().home)
     with only_one(), _signals():
         children: list[processes.Child] = []
         stop_server = False
         try:
-            _refuse_taken(ui_port)
+            ui.refuse_taken()
+            for warning in ui.warnings():
+                _say(warning)
             stop_server = _start_server()
             _apply_schema()
             environment = _environment()
-            children += _start_dagster(environment, ui_port, sample.first_month() if with_sample else month_of(today()))
+            children += _start_dagster(environment, ui, sample.first_month() if with_sample else month_of(today()))
             if with_sample:
-                _say(f"the UI answers at http://127.0.0.1:{ui_port}; the sample comes next")
+                _say(f"the UI answers at {ui.url}; the sample comes next")
                 _load_sample(environment, lambda: _check(children))
             _say(f"ready after {time.monotonic() - began:.0f} s")
-            _say(f"the UI is at http://127.0.0.1:{ui_port}; Ctrl-C stops everything")
+            _say(f"the UI is at {ui.url}{' (read-only)' if ui.read_only else ''}; Ctrl-C stops everything")
             _watch(children)
         except Stopped:
             _say("stopping")
@@ -110,7 +116,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _start_dagster(environment: dict[str, str], ui_port: int, first_month: date) -> list[processes.Child]:
+def _start_dagster(environment: dict[str, str], ui: Ui, first_month: date) -> list[processes.Child]:
     """One code server for the daemon and the UI, so that the graph is loaded once; wait until the UI answers."""
     logs = settings().home / "logs"
     python = sys.executable
@@ -133,18 +139,18 @@ def _start_dagster(environment: dict[str, str], ui_port: int, first_month: date)
         ),
     ]  # fmt: skip
     try:
-        _wait(lambda: _listens(code_port), children[:1])
+        _wait(lambda: listens("127.0.0.1", code_port), children[:1])
         children.append(
             processes.start(
                 "webserver",
-                [python, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(ui_port), "-w", str(workspace)],
+                [python, "-m", "dagster_webserver", *ui.arguments(), "-w", str(workspace)],
                 environment, logs,
             )
         )  # fmt: skip
         children.append(
             processes.start("daemon", [python, "-m", "dagster._daemon", "run", "-w", str(workspace)], environment, logs)
         )
-        _wait(lambda: _answers(ui_port), children[2:])
+        _wait(ui.answers, children[2:])
         set_up = children[1]
         _wait(lambda: set_up.process.poll() is not None, [children[0], *children[2:]])
         children.remove(set_up)
@@ -202,27 +208,6 @@ def _wait(ready: Callable[[], bool], children: list[processes.Child]) -> None:
                 f"{children[-1].name} did not answer within {START_SECONDS} s; its log is {children[-1].log}."
             )
         time.sleep(0.1)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def _refuse_taken(port: int) -> None:
-    if _listens(port):
-        raise DpmError(
-            f"Something listens on 127.0.0.1:{port} already. Stop it, or choose another port with --port or DPM_PORT."
-        )
 
 
 @contextmanager

@@ -161,6 +161,8 @@ comment on function prop_trading_model.check_partition_indexes is
 
 comment on function prop_trading_model.statistics_to_collect is
     'The ANALYZE statements of what was written since its last one.';
+comment on function prop_trading_model.refuse_readers is
+    'Raises an error for who may only read: collecting statistics writes.';
 comment on function prop_trading_model.analyze_partitions is
     'Rows, sizes, dead rows, last vacuum and analyze, scans and pending keys of each partition, those in the archive too. collect: ANALYZE first what was written since its last one. exact: count rows.';
 

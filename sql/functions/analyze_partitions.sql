@@ -1,7 +1,8 @@
 -- analyze_partitions(): brings the statistics of every leaf that was written since its last ANALYZE up to date (with collect),
 -- and shows size, use and state of each: rows as estimated (with exact: counted, which reads everything), bytes, dead rows, when
 -- it was last looked after. A month (year) in the archive is a row too: it has no leaf, so no bytes here.
--- Invariant: a leaf that somebody else has locked is shown all the same, and its statistics left for the next time.
+-- Invariant: a leaf that somebody else has locked is shown all the same, and its statistics left for the next time; who may only
+-- read collects none.
 
 -- What ANALYZE has to look at: leaves that were written since, and tables whose leaves were. The tables have statistics of their
 -- own, which autovacuum never collects. Before PostgreSQL 18 collecting them reads every leaf again, so it is done once a week.
@@ -34,6 +35,26 @@ as $$
     order by wanted.place, wanted.relation
 $$;
 
+-- Raises insufficient_privilege for who is neither an owner nor one of those that write. Inside of a function with its
+-- owner's rights current_user is that owner: who called it is the role that was taken, or the login.
+create or replace function prop_trading_model.refuse_readers() returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    caller constant name := coalesce(nullif(current_setting('role'), 'none'), session_user);
+begin
+    if not exists (
+        select from pg_namespace as n where n.nspname = 'prop_trading_model' and pg_has_role(caller, n.nspowner, 'member')
+    ) and not exists (
+        select from pg_roles as r where r.rolname in ('dpm_loader', 'dpm_refresher') and pg_has_role(caller, r.oid, 'member')
+    ) then
+        raise exception '% may only read, and collecting statistics writes', caller
+            using errcode = 'insufficient_privilege', hint = 'select * from analyze_partitions(collect => false)';
+    end if;
+end
+$$;
+
 drop function if exists prop_trading_model.analyze_partitions(boolean);
 create or replace function prop_trading_model.analyze_partitions(collect boolean default true, exact boolean default false)
 returns table (
@@ -50,6 +71,7 @@ declare
     counts jsonb := '{}';
 begin
     if collect then
+        perform prop_trading_model.refuse_readers();
         for step in select * from prop_trading_model.statistics_to_collect() loop
             execute step.statement;
         end loop;

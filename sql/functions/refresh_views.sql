@@ -160,9 +160,9 @@ begin
             greatest(max_keys - keys_taken, 0), only_months, compare => first
         );
         first := false;
-        exit when bite.keys_taken + bite.months_taken = 0;
-        keys_taken := keys_taken + bite.keys_taken;
-        rows_written := rows_written + bite.rows_written;
+        exit when bite.keys_taken operator(pg_catalog.+) bite.months_taken operator(pg_catalog.=) 0;
+        keys_taken := keys_taken operator(pg_catalog.+) bite.keys_taken;
+        rows_written := rows_written operator(pg_catalog.+) bite.rows_written;
         months := array(select distinct m from unnest(months || bite.months) as m order by m);
     end loop;
     views := prop_trading_model.refresh_views(only_views);
@@ -197,10 +197,10 @@ begin
     loop
         bite := prop_trading_model.refresh_bite(max_keys, compare => first);
         commit;
-        exit when bite.keys_taken + bite.months_taken = 0;
+        exit when bite.keys_taken operator(pg_catalog.+) bite.months_taken operator(pg_catalog.=) 0;
         first := false;
-        keys_taken := keys_taken + bite.keys_taken;
-        rows_written := rows_written + bite.rows_written;
+        keys_taken := keys_taken operator(pg_catalog.+) bite.keys_taken;
+        rows_written := rows_written operator(pg_catalog.+) bite.rows_written;
     end loop;
     views := prop_trading_model.refresh_views();
     perform prop_trading_model.note_refresh(

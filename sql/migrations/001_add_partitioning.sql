@@ -11,6 +11,7 @@
 
 begin;
 set local client_min_messages = warning;
+set local search_path = pg_catalog, pg_temp;
 
 -- What has to hold before anything is changed: the original is there, nobody works on it, and nothing hangs on its two large
 -- tables that would be lost with them.
@@ -3752,7 +3753,8 @@ $$;
 -- analyze_partitions(): brings the statistics of every leaf that was written since its last ANALYZE up to date (with collect),
 -- and shows size, use and state of each: rows as estimated (with exact: counted, which reads everything), bytes, dead rows, when
 -- it was last looked after. A month (year) in the archive is a row too: it has no leaf, so no bytes here.
--- Invariant: a leaf that somebody else has locked is shown all the same, and its statistics left for the next time.
+-- Invariant: a leaf that somebody else has locked is shown all the same, and its statistics left for the next time; who may only
+-- read collects none.
 
 -- What ANALYZE has to look at: leaves that were written since, and tables whose leaves were. The tables have statistics of their
 -- own, which autovacuum never collects. Before PostgreSQL 18 collecting them reads every leaf again, so it is done once a week.
@@ -3785,6 +3787,26 @@ as $$
     order by wanted.place, wanted.relation
 $$;
 
+-- Raises insufficient_privilege for who is neither an owner nor one of those that write. Inside of a function with its
+-- owner's rights current_user is that owner: who called it is the role that was taken, or the login.
+create or replace function prop_trading_model.refuse_readers() returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    caller constant name := coalesce(nullif(current_setting('role'), 'none'), session_user);
+begin
+    if not exists (
+        select from pg_namespace as n where n.nspname = 'prop_trading_model' and pg_has_role(caller, n.nspowner, 'member')
+    ) and not exists (
+        select from pg_roles as r where r.rolname in ('dpm_loader', 'dpm_refresher') and pg_has_role(caller, r.oid, 'member')
+    ) then
+        raise exception '% may only read, and collecting statistics writes', caller
+            using errcode = 'insufficient_privilege', hint = 'select * from analyze_partitions(collect => false)';
+    end if;
+end
+$$;
+
 drop function if exists prop_trading_model.analyze_partitions(boolean);
 create or replace function prop_trading_model.analyze_partitions(collect boolean default true, exact boolean default false)
 returns table (
@@ -3801,6 +3823,7 @@ declare
     counts jsonb := '{}';
 begin
     if collect then
+        perform prop_trading_model.refuse_readers();
         for step in select * from prop_trading_model.statistics_to_collect() loop
             execute step.statement;
         end loop;
@@ -4670,6 +4693,8 @@ comment on function prop_trading_model.check_partition_indexes is
 
 comment on function prop_trading_model.statistics_to_collect is
     'The ANALYZE statements of what was written since its last one.';
+comment on function prop_trading_model.refuse_readers is
+    'Raises an error for who may only read: collecting statistics writes.';
 comment on function prop_trading_model.analyze_partitions is
     'Rows, sizes, dead rows, last vacuum and analyze, scans and pending keys of each partition, those in the archive too. collect: ANALYZE first what was written since its last one. exact: count rows.';
 
@@ -4721,7 +4746,19 @@ begin
         prop_trading_model.load_batches, prop_trading_model.load_rejects, prop_trading_model.load_corrections,
         prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log
         to dpm_loader;
-    grant usage on all sequences in schema prop_trading_model to dpm_loader;
+    -- Numbers for the rows of those tables, and of no other.
+    for wanted in
+        select format(
+            case when has_table_privilege('dpm_loader', d.refobjid, 'insert')
+                then 'grant usage on sequence %s to dpm_loader' else 'revoke all on sequence %s from dpm_loader' end,
+            s.oid::regclass
+        )
+        from pg_class as s
+        join pg_depend as d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.refclassid = d.classid
+        where s.relkind = 'S' and s.relnamespace = 'prop_trading_model'::regnamespace and d.deptype in ('a', 'i')
+    loop
+        execute wanted;
+    end loop;
     grant insert on prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log to dpm_refresher;
     grant usage on sequence prop_trading_model.pipeline_execution_log_id_seq to dpm_refresher;
     grant insert, update, delete on prop_trading_model.alert_incidents, prop_trading_model.alert_messages to dpm_refresher;
@@ -4884,4 +4921,5 @@ end
 $$;
 
 reset role;
+reset search_path;
 commit;

@@ -9,6 +9,7 @@
 
 begin;
 set local client_min_messages = warning;
+set local search_path = pg_catalog, pg_temp;
 
 -- What has to hold before anything is changed: the trades are partitioned.
 
@@ -178,11 +179,13 @@ create unlogged table if not exists prop_trading_model.refresh_appended (
 );
 
 -- Formulas that several views share. Each gives the digits that PostgreSQL's own aggregate over the same values gives.
+-- Invariant: they mean the same whoever calls them. A search_path of their own would keep them from being inlined; instead
+-- their bodies are written with RETURN, whose names and operators are bound once, when the function is made.
 
 -- 100 x part / whole, rounded to 6 places; null when there is nothing to divide by.
 create or replace function prop_trading_model.rate(part numeric, whole numeric) returns numeric
 language sql immutable parallel safe
-as $$ select round(100 * part / nullif(whole, 0), 6) $$;
+return round(100 * part / nullif(whole, 0), 6);
 
 -- Sample standard deviation from count, sum and sum of squares: what stddev_samp(numeric) computes, digit for digit
 -- (it divides n x squares - sum x sum by n x (n - 1), and takes the root with the scale of that quotient).
@@ -190,23 +193,21 @@ as $$ select round(100 * part / nullif(whole, 0), 6) $$;
 -- inlined, and a call costs five times as much.
 create or replace function prop_trading_model.sample_stddev(n bigint, total numeric, squares numeric) returns numeric
 language sql immutable parallel safe
-as $$
-    select case
-        when n > 1 then round(
-            sqrt((n * squares - total * total) / (n::numeric * (n - 1))),
-            scale((n * squares - total * total) / (n::numeric * (n - 1)))
-        )
-    end
-$$;
+return case
+    when n > 1 then round(
+        sqrt((n * squares - total * total) / (n::numeric * (n - 1))),
+        scale((n * squares - total * total) / (n::numeric * (n - 1)))
+    )
+end;
 
 -- The quantile of values that are sorted, by linear interpolation as percentile_cont does, but in numeric.
 create or replace function prop_trading_model.quantile(sorted numeric[], fraction numeric) returns numeric
 language sql immutable parallel safe
-as $$
+return (
     select sorted[below + 1] + (sorted[least(below + 2, n)] - sorted[below + 1]) * (place - below)
     from (select cardinality(sorted), fraction * (cardinality(sorted) - 1)) as at (n, place)
     cross join lateral (select floor(place)::integer) as floored (below)
-$$;
+);
 
 -- rollup_account_symbol_day: recomputed from raw_trades_closed, for the account-days in refresh_keys or for a whole month.
 -- Invariant: what was there before does not matter; afterwards the rows of those keys equal the recomputation.
@@ -2225,9 +2226,9 @@ begin
             greatest(max_keys - keys_taken, 0), only_months, compare => first
         );
         first := false;
-        exit when bite.keys_taken + bite.months_taken = 0;
-        keys_taken := keys_taken + bite.keys_taken;
-        rows_written := rows_written + bite.rows_written;
+        exit when bite.keys_taken operator(pg_catalog.+) bite.months_taken operator(pg_catalog.=) 0;
+        keys_taken := keys_taken operator(pg_catalog.+) bite.keys_taken;
+        rows_written := rows_written operator(pg_catalog.+) bite.rows_written;
         months := array(select distinct m from unnest(months || bite.months) as m order by m);
     end loop;
     views := prop_trading_model.refresh_views(only_views);
@@ -2262,10 +2263,10 @@ begin
     loop
         bite := prop_trading_model.refresh_bite(max_keys, compare => first);
         commit;
-        exit when bite.keys_taken + bite.months_taken = 0;
+        exit when bite.keys_taken operator(pg_catalog.+) bite.months_taken operator(pg_catalog.=) 0;
         first := false;
-        keys_taken := keys_taken + bite.keys_taken;
-        rows_written := rows_written + bite.rows_written;
+        keys_taken := keys_taken operator(pg_catalog.+) bite.keys_taken;
+        rows_written := rows_written operator(pg_catalog.+) bite.rows_written;
     end loop;
     views := prop_trading_model.refresh_views();
     perform prop_trading_model.note_refresh(
@@ -3620,7 +3621,19 @@ begin
         prop_trading_model.load_batches, prop_trading_model.load_rejects, prop_trading_model.load_corrections,
         prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log
         to dpm_loader;
-    grant usage on all sequences in schema prop_trading_model to dpm_loader;
+    -- Numbers for the rows of those tables, and of no other.
+    for wanted in
+        select format(
+            case when has_table_privilege('dpm_loader', d.refobjid, 'insert')
+                then 'grant usage on sequence %s to dpm_loader' else 'revoke all on sequence %s from dpm_loader' end,
+            s.oid::regclass
+        )
+        from pg_class as s
+        join pg_depend as d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.refclassid = d.classid
+        where s.relkind = 'S' and s.relnamespace = 'prop_trading_model'::regnamespace and d.deptype in ('a', 'i')
+    loop
+        execute wanted;
+    end loop;
     grant insert on prop_trading_model.pipeline_execution_log, prop_trading_model.query_performance_log to dpm_refresher;
     grant usage on sequence prop_trading_model.pipeline_execution_log_id_seq to dpm_refresher;
     grant insert, update, delete on prop_trading_model.alert_incidents, prop_trading_model.alert_messages to dpm_refresher;
@@ -3639,4 +3652,5 @@ end
 $$;
 
 reset role;
+reset search_path;
 commit;

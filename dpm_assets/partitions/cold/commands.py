@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.states import Step
 from dpm_assets.partitions.cold.tables import parse_part
+from dpm_assets.printing import Terminal
 from dpm_assets.server.connect import warehouse_url
 from dpm_assets.settings import settings
 
-console = Console(highlight=False, soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 
 def archive(
@@ -55,4 +55,4 @@ def restore(
 
 def _say(steps: Iterable[Step]) -> None:
     for step in steps:
-        console.print(f"{step.said}.", markup=False)
+        console.print(f"{step.said}.")

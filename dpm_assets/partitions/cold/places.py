@@ -17,6 +17,7 @@ import pyarrow as pa
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.taking import is_url, reach
 from dpm_assets.partitions.cold.tables import Part
+from dpm_assets.settings import settings
 
 
 def file_of(root: str | Path, part: Part) -> str:
@@ -34,7 +35,8 @@ def written_to(location: str) -> Iterator[Path]:
     with explained(location, "written"):
         if not is_url(location):
             target = Path(location)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            mode = 0o700 if target.is_relative_to(settings().home) else 0o777  # elsewhere as the user's umask has it
+            target.parent.mkdir(parents=True, exist_ok=True, mode=mode)
             part = target.with_name(f".{target.name}.part")  # a dot before: readers of the layout pass it over
             try:
                 yield part

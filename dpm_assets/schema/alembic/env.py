@@ -8,8 +8,8 @@ from sqlalchemy.engine import Connection
 
 from dpm_assets.database import SCHEMA, run_file
 from dpm_assets.errors import DpmError
-from dpm_assets.schema.apply import sqlalchemy_url
-from dpm_assets.schema.declared import OUTSIDE, declared_tables, leaf_names
+from dpm_assets.schema.apply import OUTSIDE, sqlalchemy_url
+from dpm_assets.schema.declared import declared_tables, leaf_names
 from dpm_assets.settings import sql_dir
 
 
