@@ -41,7 +41,7 @@ def test_what_is_no_formula_is_left_as_it_is(cell: str) -> None:
 def test_rejects_are_mended_in_a_spreadsheet_and_loaded_as_they_were_written(
     db: Database, database_url: str, tmp_path: Path
 ) -> None:
-    symbols = [FORMULA, "@SUM(A1)", "'=1", "+1+1", "EURUSD"]
+    symbols = [FORMULA, "@SUM(A1)", "'=1", "+1+1", "EURUSD", '"=1\r\n+2"']
     first = load_file(
         db, write(tmp_path / "rows.csv", *(trade(f"T{n}", lots="0", symbol=symbol) for n, symbol in enumerate(symbols)))
     )
@@ -50,7 +50,8 @@ def test_rejects_are_mended_in_a_spreadsheet_and_loaded_as_they_were_written(
     assert exported.returncode == 0, exported.stderr
     with out.open(encoding="utf-8", newline="") as file:
         shown = list(csv.DictReader(file))
-    assert [row["symbol"] for row in shown] == [f"'{FORMULA}", "'@SUM(A1)", "''=1", "'+1+1", "EURUSD"]
+    plain = [symbol.strip('"') for symbol in symbols]
+    assert [row["symbol"] for row in shown] == [symbol if symbol == "EURUSD" else f"'{symbol}" for symbol in plain]
     assert all(row["commission"] == "-0.70" for row in shown)
     with pytest.raises(FileRefused, match=r"--spreadsheet .*dpm rejects retry BATCH --mended FILE"):
         load_file(db, out)
@@ -60,16 +61,17 @@ def test_rejects_are_mended_in_a_spreadsheet_and_loaded_as_they_were_written(
         writer.writeheader()
         writer.writerows(row | {"lots": "0.5"} for row in shown)
     retried = retry_rejects(db, first.batch_id, saved)
-    assert (retried.resolved, retried.still_open) == (5, 0)
-    assert [symbol for (symbol,) in rows(db, "select symbol from raw_trades_closed order by trade_id")] == symbols
+    assert (retried.resolved, retried.still_open) == (6, 0)
+    assert [symbol for (symbol,) in rows(db, "select symbol from raw_trades_closed order by trade_id")] == plain
 
 
 @pytest.mark.sql
 def test_a_row_that_is_none_by_its_quotes_is_one_cell_and_harms_no_other(db: Database, tmp_path: Path) -> None:
-    first = load_file(db, write(tmp_path / "rows.csv", trade("T1"), "=1,2", trade("T2", lots="0")))
+    long = "=" + "x" * 200_000
+    first = load_file(db, write(tmp_path / "rows.csv", trade("T1"), "=1,2", trade("T2", lots="0", symbol=long)))
     header, short, other = csv.reader(export_rejects(db, first.batch_id, for_spreadsheet=True))
     assert header[:2] == ["reject_line_marked", "reject_reason"]
-    assert short[0] == "3" and short[2:] == ["'=1", "2"] and other[0] == "4"
+    assert short[0] == "3" and short[2:] == ["'=1", "2"] and other[0] == "4" and f"'{long}" in other
 
 
 @pytest.mark.sql

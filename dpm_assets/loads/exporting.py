@@ -108,8 +108,10 @@ def export_rejects(db: Database, batch_id: int, for_spreadsheet: bool = False) -
 
 def _cells(delimiter: str, *values: str) -> str:
     line = io.StringIO()
-    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(values)
-    return line.getvalue()
+    csv.writer(line, delimiter=delimiter).writerow(
+        values
+    )  # which quotes what holds a part of its own line end, no other
+    return line.getvalue().removesuffix("\r\n")
 
 
 def _harmless(reason: str) -> str:

@@ -11,6 +11,10 @@ from dpm_assets.loads.exported_columns import LINE_COLUMN, MARKED_LINE_COLUMN, d
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
+csv.field_size_limit(
+    16 * 1024 * 1024
+)  # a cell may be as long as a row that was rejected; the module's own limit is 128 KB
+
 
 def marked(cell: str) -> str:
     return f"'{cell}" if _would_run(cell) else cell
@@ -37,11 +41,12 @@ def is_marked(header: str) -> bool:
 
 def unmarked_copy(path: Path, folder: Path) -> Path:
     """A copy of a marked file, without its marks, as the export would have written it in the first place."""
-    text = path.read_text(encoding="utf-8-sig")
+    with path.open(encoding="utf-8-sig", newline="") as file:  # a line break within a cell stays the one that it was
+        text = file.read()
     delimiter = delimiter_of(text.partition("\n")[0])
     copy = folder / "unmarked.csv"
     with copy.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        writer = csv.writer(file, delimiter=delimiter)
         for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)):
             writer.writerow([LINE_COLUMN, *row[1:]] if number == 0 else map(unmarked, row))
     return copy
