@@ -108,9 +108,7 @@ def export_rejects(db: Database, batch_id: int, for_spreadsheet: bool = False) -
 
 def _cells(delimiter: str, *values: str) -> str:
     line = io.StringIO()
-    csv.writer(line, delimiter=delimiter).writerow(
-        values
-    )  # which quotes what holds a part of its own line end, no other
+    csv.writer(line, delimiter=delimiter).writerow(values)  # quotes what holds a part of its own line end alone
     return line.getvalue().removesuffix("\r\n")
 
 

@@ -11,9 +11,8 @@ from dpm_assets.loads.exported_columns import LINE_COLUMN, MARKED_LINE_COLUMN, d
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
-csv.field_size_limit(
-    16 * 1024 * 1024
-)  # a cell may be as long as a row that was rejected; the module's own limit is 128 KB
+# A cell may be as long as a row that was rejected; of itself the module takes 128 KB.
+csv.field_size_limit(16 * 1024 * 1024)
 
 
 def marked(cell: str) -> str:
