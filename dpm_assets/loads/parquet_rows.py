@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -26,6 +27,7 @@ _MOST_ROWS = 4_096  # more are no faster, and cost memory: every thread keeps wh
 _READ_BUFFER = 256 * 1024
 _ROWS_ALWAYS_TAKEN, _MOST_ROWS_A_BYTE = 1_000_000, 20
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+_LONG = 1024  # bytes of a text: as many as are written out at once are still little
 _LONGEST_TEXT = 16 * 1024 * 1024  # as a line of JSON has it
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -51,10 +53,9 @@ def open_batches(source: Source, header: Header) -> Iterator[tuple[Iterator[Batc
         try:
             schema = parquet.read_schema(file)
             _check_types(source, header, schema)
-            opened = parquet.ParquetFile(
-                file, pre_buffer=False, buffer_size=_READ_BUFFER, read_dictionary=_texts(header, schema)
-            )
-            _refuse_bombs(source, opened.metadata)
+            looked = _opened(file, _texts(header, schema))
+            _refuse_bombs(source, looked.metadata)
+            opened = _opened(file, list(_repeating_long_texts(looked, _texts(header, schema))))
             batches = _Batches(source, opened, header)
             yield iter(batches), lambda: source.bytes * batches.rows_done // max(1, opened.metadata.num_rows)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -73,8 +74,27 @@ def _refuse_bombs(source: Source, about: parquet.FileMetaData) -> None:
     check_unpacked(source, unpacked, source.bytes)
 
 
+def _opened(file: BinaryIO, as_dictionaries: list[str]) -> parquet.ParquetFile:
+    return parquet.ParquetFile(file, pre_buffer=False, buffer_size=_READ_BUFFER, read_dictionary=as_dictionaries)
+
+
+def _repeating_long_texts(looked: parquet.ParquetFile, texts: list[str]) -> set[str]:
+    """The texts of which a long one may repeat: the file has it once, in the dictionary that begins a group, and so must memory.
+
+    The others are read as they are: of those, a dictionary would take in what stands in the file behind it, text by text.
+    """
+    long = set[str]()
+    for group in range(looked.num_row_groups):
+        columns = [name for name in texts if name not in long]
+        for row in looked.iter_batches(batch_size=1, row_groups=[group], columns=columns, use_threads=False):
+            lengths = [pc.max(pc.binary_length(row.column(name).dictionary)).as_py() or 0 for name in columns]
+            long.update(name for name, longest in zip(columns, lengths, strict=True) if longest > _LONG)
+            break
+    return long
+
+
 def _texts(header: Header, schema: pa.Schema) -> list[str]:
-    """The fields that hold texts. Where a long one repeats, the file has it once, and so must memory."""
+    """The fields that hold texts."""
     return [
         field.name
         for field, column in zip(schema, header.columns, strict=True)
