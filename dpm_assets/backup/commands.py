@@ -56,4 +56,4 @@ def restore(
 
 
 def _say(text: str) -> None:
-    console.print(f"dpm: {text}", markup=False)
+    console.print(f"dpm: {text}")

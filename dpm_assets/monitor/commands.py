@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dpm_assets.monitor.page import print_page
 from dpm_assets.monitor.problems import exit_code, problems
 from dpm_assets.monitor.snapshot import take
+from dpm_assets.printing import Terminal
 
-console = Console(highlight=False)
+console = Terminal()
 
 
 def status(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from dpm_assets.monitor.problems import Problem, duration, size
 from dpm_assets.monitor.snapshot import Snapshot
-from dpm_assets.printing import print_whole
+from dpm_assets.printing import print_whole, visible
 from dpm_assets.settings import settings
 
 NARROW = 72
@@ -32,7 +32,7 @@ def print_page(console: Console, looked: Snapshot, found: Sequence[Problem]) -> 
 
 
 def _stacked(label: str, text: str | Text) -> Group:
-    body = Padding(Text(text, overflow="fold") if isinstance(text, str) else text, (0, 0, 0, 2))
+    body = Padding(Text(visible(text), overflow="fold") if isinstance(text, str) else text, (0, 0, 0, 2))
     return Group(Text(label, "bold"), body) if label else Group(body)
 
 
@@ -42,7 +42,9 @@ def _problems(found: Sequence[Problem]) -> Iterator[Line]:
     for problem in found:
         yield (
             problem.kind,
-            Text.assemble((problem.text, _STYLES[problem.kind]), "\n  next: ", (problem.command, "bold")),
+            Text.assemble(
+                (visible(problem.text), _STYLES[problem.kind]), "\n  next: ", (visible(problem.command), "bold")
+            ),
         )
 
 

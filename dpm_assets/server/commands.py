@@ -78,7 +78,7 @@ def upgrade(
 
 
 def _say(text: str) -> None:
-    console.print(f"dpm: {text}", markup=False)
+    console.print(f"dpm: {text}")
 
 
 @app.command()
