@@ -4,13 +4,16 @@ import re
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dpm_assets.errors import DpmError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 def project_dir() -> Path:
@@ -53,6 +56,12 @@ def checked_url(url: str) -> str:
     if port and port[1] and not port[1].isdigit():
         raise ValueError("its port is no number; in a password write / as %2F, : as %3A and @ as %40")
     return url
+
+
+def url_text(url: "URL") -> str:
+    """A URL of SQLAlchemy as PostgreSQL's own programs take it, password and all. SQLAlchemy leaves blanks in a password as they
+    are; those would refuse the URL then, and show it."""
+    return url.render_as_string(hide_password=False).replace(" ", "%20")
 
 
 class Settings(BaseSettings):

@@ -8,7 +8,7 @@ from sqlalchemy import make_url
 
 from dpm_assets.server.connect import embedded_server, warehouse_url
 from dpm_assets.server.embedded import DAGSTER_DATABASE
-from dpm_assets.settings import settings
+from dpm_assets.settings import settings, url_text
 
 WAREHOUSE, DAGSTER = "warehouse", "dagster"
 
@@ -26,7 +26,7 @@ class Source:
 
     def beside(self, database: str) -> str:
         """The URL of another database of the same server."""
-        return make_url(self.url).set(database=database).render_as_string(hide_password=False)
+        return url_text(make_url(self.url).set(database=database))
 
 
 def sources() -> list[Source]:
@@ -37,11 +37,11 @@ def sources() -> list[Source]:
 def _dagster_url() -> str:
     given, own = settings().dagster_url, settings().database_url
     if given is not None:
-        return make_url(given.get_secret_value()).set(drivername="postgresql").render_as_string(hide_password=False)
+        return url_text(make_url(given.get_secret_value()).set(drivername="postgresql"))
     if own is None:
         return embedded_server().url(DAGSTER_DATABASE)
     url = make_url(own.get_secret_value())
-    return url.set(database=f"{url.database}_dagster").render_as_string(hide_password=False)
+    return url_text(url.set(database=f"{url.database}_dagster"))
 
 
 def connect(url: str) -> psycopg.Connection[Any]:

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dpm_assets.calendar import parse_month
+from dpm_assets.printing import Terminal
 from dpm_assets.settings import settings
 
-console = Console(highlight=False, soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 
 def bench(
@@ -64,7 +64,7 @@ def bench(
     console.print(f"{trades:,} trades: {room(plan, free_at(store.folder)).sentence()}.")
     if dry_run:
         return
-    run(plan, store, lambda said: console.print(f"{said[:1].upper()}{said[1:]}.", markup=False))
+    run(plan, store, lambda said: console.print(f"{said[:1].upper()}{said[1:]}."))
     page, whole = write_report(results(store), (report or store.folder / "report").expanduser())
     missed = sum(one.met is False for one in judge(results(store)))
     console.print(f"The report is {page}, and as one file {whole}. Targets missed: {missed}.")

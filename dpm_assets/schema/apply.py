@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, make_url, pool, text
 
 from dpm_assets.database import SCHEMA, Database, expand, run_file
 from dpm_assets.errors import DpmError
-from dpm_assets.settings import settings, sql_dir
+from dpm_assets.settings import settings, sql_dir, url_text
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -142,7 +142,7 @@ def sqlalchemy_url(url: str | None = None) -> str:
         from dpm_assets.server.connect import warehouse_url
 
         url = warehouse_url(administrator=True)
-    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    return url_text(make_url(url).set(drivername="postgresql+psycopg"))
 
 
 def note_digest(conn: psycopg.Connection[Any]) -> None:

@@ -11,7 +11,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.private import private_folder
 from dpm_assets.server.connect import embedded_server
 from dpm_assets.server.embedded import DAGSTER_DATABASE
-from dpm_assets.settings import project_dir, settings
+from dpm_assets.settings import project_dir, settings, url_text
 
 
 def dagster_home() -> Path:
@@ -45,13 +45,12 @@ def storage_url() -> str:
     url = make_url(own.get_secret_value())
     name = f"{url.database}_dagster"
     _make_database(own.get_secret_value(), name)
-    return with_driver(url.set(database=name).render_as_string(hide_password=False))
+    return with_driver(url_text(url.set(database=name)))
 
 
 def with_driver(url: str) -> str:
     """A `postgresql://` URL with psycopg2 named: SQLAlchemy would otherwise pick another driver, and runs would fail."""
-    # SQLAlchemy leaves blanks in a password as they are; PostgreSQL's own programs want them encoded too.
-    return make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False).replace(" ", "%20")
+    return url_text(make_url(url).set(drivername="postgresql+psycopg2"))
 
 
 def _make_database(url: str, name: str) -> None:
