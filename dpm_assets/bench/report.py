@@ -1,4 +1,4 @@
-"""The report: Markdown with pictures beside it, and the same as one HTML file that needs nothing else."""
+"""The report: Markdown with pictures beside it, and one HTML file with figures in their place that needs nothing else."""
 
 import re
 from base64 import b64encode
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dpm_assets.bench.charts import pictures
+from dpm_assets.bench.interactive import figures
 from dpm_assets.bench.report_sections import sections
 from dpm_assets.bench.results import Results
 
@@ -42,7 +43,7 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
     page = folder / f"{NAME}.md"
     page.write_text(text, encoding="utf-8")
     whole = folder / f"{NAME}.html"
-    whole.write_text(html(text, drawn), encoding="utf-8")
+    whole.write_text(html(text, figures(results)), encoding="utf-8")
     return page, whole
 
 
@@ -64,14 +65,16 @@ def inlined(text: str, drawn: dict[str, str]) -> str:
     )
 
 
-def html(text: str, drawn: dict[str, str]) -> str:
-    """One page, pictures inside."""
+def html(text: str, figures_of: dict[str, str]) -> str:
+    """One page, a figure in the place of each picture that has one."""
     from markdown_it import MarkdownIt
 
-    renderer = MarkdownIt("commonmark").enable("table")
-    renderer.validateLink = lambda url: True  # type: ignore[method-assign]  # the default refuses SVG in data: links
     title = text.partition("\n")[0].removeprefix("# ")
+    page = MarkdownIt("commonmark").enable("table").render(text)
+    page = re.sub(
+        rf'<p><img src="{NAME}/(\w+)\.svg" alt="[^"]*" /></p>', lambda match: figures_of.get(match[1], ""), page
+    )
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head>'
-        f"<body>\n{renderer.render(inlined(text, drawn))}</body></html>\n"
+        f"<body>\n{page}</body></html>\n"
     )
