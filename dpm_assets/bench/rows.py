@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from dpm_assets.bench.plan import Plan
+from dpm_assets.errors import DpmError
 from dpm_assets.samples import write_sample
 
 BLOCK = 1 << 20
@@ -19,13 +20,21 @@ def prepare(plan: Plan, folder: Path, say: Say) -> None:
     if (folder / "complete").exists():
         return
     shutil.rmtree(folder, ignore_errors=True)
-    say(f"making a sample of {plan.trades:,} trades over {plan.months} months from {plan.start:%Y-%m} on")
-    write_sample(folder, trades=plan.trades, months=plan.months, start=plan.start, seed=plan.seed)
+    if plan.sample:
+        say(f"taking {plan.trades:,} trades of the sample in {plan.sample}")
+        for feed in ("accounts", "plans"):
+            shutil.copytree(plan.sample / feed, folder / feed)
+    else:
+        say(f"making a sample of {plan.trades:,} trades over {plan.months} months from {plan.start:%Y-%m} on")
+        write_sample(folder, trades=plan.trades, months=plan.months, start=plan.start, seed=plan.seed)
     parts = _Parts(folder, plan.sizes)
-    for path in sorted((folder / "trades").glob("*.csv")):
+    for path in sorted(((plan.sample or folder) / "trades").glob("*.csv")):
         parts.take(path)
-        path.unlink()
+        if not plan.sample:
+            path.unlink()
     parts.close()
+    if parts.rows < plan.trades:
+        raise DpmError(f"The sample in {plan.sample} has {parts.rows:,} trades. Ask for no more --trades than those.")
     (folder / "complete").touch()
 
 
@@ -48,11 +57,13 @@ class _Parts:
         self._folder = folder
         self._sizes = sizes
         self._step = 0
-        self._rows = 0
+        self.rows = 0
         self._out: Any = None
 
     def take(self, month: Path) -> None:
-        """Hand the month's rows to its parts."""
+        """Hand the month's rows to its parts; what goes beyond the last step is left."""
+        if self.rows == self._sizes[-1]:
+            return
         with month.open("rb") as file:
             header = file.readline()
             self._open(month, header)
@@ -60,6 +71,8 @@ class _Parts:
                 block += file.readline()
                 while block:
                     block = self._write(block)
+                    if block and self.rows == self._sizes[-1]:
+                        return
                     if block:
                         self._step += 1
                         self._open(month, header)
@@ -71,7 +84,7 @@ class _Parts:
 
     def _open(self, month: Path, header: bytes) -> None:
         self.close()
-        if self._rows >= self._sizes[self._step] and self._step + 1 < len(self._sizes):
+        if self.rows >= self._sizes[self._step] and self._step + 1 < len(self._sizes):
             self._step += 1
         path = self._folder / f"step_{self._step}" / f"{month.name}.zst"
         path.parent.mkdir(exist_ok=True)
@@ -80,14 +93,14 @@ class _Parts:
 
     def _write(self, block: bytes) -> bytes:
         """Write the rows that the step has room for; returns the rest."""
-        rows, room = block.count(b"\n"), self._sizes[self._step] - self._rows
+        rows, room = block.count(b"\n"), self._sizes[self._step] - self.rows
         if rows <= room:
             self._out.write(block)
-            self._rows += rows
+            self.rows += rows
             return b""
         end = 0
         for _ in range(room):
             end = block.index(b"\n", end) + 1
         self._out.write(block[:end])
-        self._rows += room
+        self.rows += room
         return block[end:]
