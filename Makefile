@@ -1,6 +1,6 @@
 # make run    everything from nothing: virtual environment, PostgreSQL, schema, sample, refreshed views, Dagster UI
 # make test   the test suite on a real PostgreSQL
-# make bench  this schema against the original, v1 and v2, with 1 and 7 million trades
+# make bench  this schema against the original, v1 and v2, with a million trades; bench-large: with 7 million
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ WORKERS ?= 2
 
 DBT := dpm_assets/bench/dbt_project/constraints.txt
 
-.PHONY: install run bench test test-sql test-mutations e2e check format columns docs clean
+.PHONY: install run bench bench-large test test-sql test-mutations e2e check format columns docs clean
 
 install: $(STAMP)
 
@@ -24,7 +24,10 @@ run: install
 	$(BIN)/dpm up --sample
 
 bench: install
-	$(BIN)/dpm bench --trades 7000000 --size 1000000 --rounds 7 --seconds 3 --throughput-seconds 2
+	$(BIN)/dpm bench --trades 1000000 --size 250000 --rounds 5 --seconds 2 --throughput-seconds 1
+
+bench-large: install
+	$(BIN)/dpm bench --trades 7000000 --size 1000000 --rounds 7 --seconds 3 --throughput-seconds 3 --folder .dpm/bench-large
 
 # dbt, to be compared with, has pins of its own and so an environment of its own.
 .venv-dbt: $(DBT)

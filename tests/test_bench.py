@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -134,7 +135,25 @@ def test_the_report_has_every_section_every_query_and_its_pictures(measured: Mea
         assert f"## {title}" in text
     assert "dbt was not measured" in text
     html = whole.read_text()
-    assert html.count("data:image/svg+xml;base64,") == 6 and 'src="http' not in html and "href=" not in html
+    figures = re.findall(r'<div id="figure-(\w+)"', html)
+    assert sorted(figures) == sorted(Path(name).stem for name in linked)
+    assert html.count("Plotly.newPlot(") >= 6 and not re.search(r"<(img|link|script[^>]* src)[ =]", html)
+
+
+def test_an_unfinished_run_is_reported_as_such_once_all_systems_were_asked(measured: Measured, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    shutil.copytree(measured.folder / "results", part / "results")
+    shutil.copy(measured.folder / "run.json", part)
+    for stage in ("duckdb", "more.production", "storage_cold", "throughput.production"):
+        (part / "results" / f"{stage}.json").unlink()
+    with pytest.raises(DpmError, match="has not come to its end"):
+        results(Store(part))
+    text = write_report(results(Store(part), so_far=True), tmp_path / "report")[0].read_text()
+    assert "**This run has not come to its end" in text and "DuckDB was not measured" in text
+    assert {one.met for one in judge(results(Store(part), so_far=True)) if "connections" in one.target} == {None}
+    shutil.rmtree(part / "results" / "step_1")
+    with pytest.raises(DpmError, match="has not asked baseline, v1, v2, production yet"):
+        results(Store(part), so_far=True)
 
 
 def test_the_targets_are_judged_by_what_was_measured(measured: Measured) -> None:

@@ -1,6 +1,7 @@
 """What the comparison rests on: the file of queries, equal answers, indexes that come back, honest reading of figures."""
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,21 @@ import pytest
 
 from dpm_assets.bench import filling, rows
 from dpm_assets.bench.agreement import answer, difference
-from dpm_assets.bench.asking import ask_all
+from dpm_assets.bench.asking import Cell, ask_all, measure_query
 from dpm_assets.bench.explaining import summary
+from dpm_assets.bench.first_refresh import refresh_first
+from dpm_assets.bench.given_sample import of_sample
 from dpm_assets.bench.growth import exponent
 from dpm_assets.bench.measuring import Times
 from dpm_assets.bench.plan import make_plan
-from dpm_assets.bench.queries import performance_tests, questions, read_questions
-from dpm_assets.bench.systems import BY_NAME, SYSTEMS, System, connected, drop, make
+from dpm_assets.bench.queries import Query, performance_tests, questions, read_questions
+from dpm_assets.bench.report_tables import with_spread
+from dpm_assets.bench.store import Store, answers_so_far
+from dpm_assets.bench.systems import BY_NAME, SYSTEMS, System, connected, drop, make, stop_after
 from dpm_assets.bench.throughput import latencies, script_text
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.samples import write_sample
 from dpm_assets.server import EmbeddedServer
 from tests.schema_dump import apply
 
@@ -82,6 +88,7 @@ def test_a_falsified_answer_ends_the_comparison(filled: EmbeddedServer, system: 
                 {name: BY_NAME[name] for name in ("baseline", system)},
                 rounds=1,
                 seconds=0,
+                longest=60,
                 earlier=None,
                 keep_plan=lambda name, plan: None,
             )
@@ -89,18 +96,21 @@ def test_a_falsified_answer_ends_the_comparison(filled: EmbeddedServer, system: 
 
 
 @pytest.mark.sql
-def test_a_later_system_is_held_to_the_answers_of_the_one_before(filled: EmbeddedServer) -> None:
+def test_a_later_system_is_held_to_the_answers_of_the_one_before(filled: EmbeddedServer, tmp_path: Path) -> None:
     def alone(system: System, earlier: dict[str, Any] | None) -> dict[str, Any]:
         with connected(filled, system) as conn:
             return ask_all(
                 {system.name: conn}, {system.name: system},
-                rounds=1, seconds=0, earlier=earlier, keep_plan=lambda name, plan: None,
+                rounds=1, seconds=0, longest=60, earlier=earlier, keep_plan=lambda name, plan: None,
             )  # fmt: skip
 
-    first = alone(BY_NAME["baseline"], None)
+    store = Store(tmp_path)
+    store.write("step_0/queries.baseline", alone(BY_NAME["baseline"], None))
+    first = answers_so_far(store, 0)
+    assert first is not None
     assert alone(BY_NAME["production"], first)["parameters"] == first["parameters"]
-    first["queries"]["one_day"]["answer"]["sha256"] = "another"
-    first["queries"]["one_day"]["answer"]["first_rows"][0][0] = "-1"
+    first["answers"]["one_day"]["sha256"] = "another"
+    first["answers"]["one_day"]["first_rows"][0][0] = "-1"
     with pytest.raises(DpmError, match="one_day on production"):
         alone(BY_NAME["production"], first)
 
@@ -189,6 +199,7 @@ def test_growth_is_the_exponent_of_a_power_law() -> None:
 def test_a_slow_query_is_timed_three_times_and_a_fast_one_as_often_as_asked() -> None:
     slow, fast = Times([6_000.0, 6_000.0]), Times([1.0] * 14)
     assert slow.wanted(15, 10) and not Times([6_000.0] * 3).wanted(15, 10)
+    assert not Times([11_000.0]).wanted(15, 10)
     assert fast.wanted(15, 10) and not Times([1.0] * 15).wanted(15, 10)
 
 
@@ -198,8 +209,68 @@ def test_pgbench_draws_another_account_each_time() -> None:
 
 
 def test_latencies_come_out_of_the_logs_of_every_thread(tmp_path: Path) -> None:
-    (tmp_path / "log.1").write_text("0 0 1000 0 1 1\n0 1 2000 1 1 1\n")
-    (tmp_path / "log.1.1").write_text("1 0 3000 0 1 1\n")
-    found = latencies(tmp_path, ["one", "other"])
+    (tmp_path / "log.1").write_text("0 0 1000 0 12 0\n0 1 2000 1 13 0\n")
+    (tmp_path / "log.1.1").write_text("1 0 3000 0 14 3000\n2 0 900000 0 10 900000\n")
+    found = latencies(tmp_path, ["one", "other"], warm_up=1.5)  # from 10.0 on
+    assert found["per_second"] == round(3 / (14.003 - 11.5), 1)
     assert (found["transactions"], found["p50_ms"]) == (3, 2.0)
     assert found["queries"]["other"] == {"transactions": 1, "p50_ms": 2.0, "p95_ms": 2.0, "p99_ms": 2.0}
+
+
+@pytest.mark.sql
+def test_a_query_that_takes_too_long_is_stopped_and_said_to_take_more(filled: EmbeddedServer) -> None:
+    slow = Query("slow", frozenset(), "", {"raw": "select pg_sleep(300)", "views": "select 1"})
+    kept: dict[str, Any] = {}
+    with connected(filled, BY_NAME["v2"]) as conn:
+        stop_after(conn, 0.05)
+        cells = [Cell(BY_NAME["v2"], form, slow.forms[form].encode(), conn, {}) for form in ("raw", "views")]
+        found = measure_query(
+            slow, cells, rounds=2, seconds=1, longest=0.05, expected=None, keep_plan=kept.__setitem__
+        )  # fmt: skip
+    assert found["answer"] == answer([(1,)])
+    stopped = found["systems"]["v2"]["raw"]
+    assert (stopped["stopped"], stopped["median"], stopped["runs"], stopped["plan"]) == (True, 50.0, [], None)
+    assert with_spread(stopped) == "> 50.0"
+    assert len(found["systems"]["v2"]["views"]["runs"]) == 2
+    assert set(kept) == {"v2.slow.raw", "v2.slow.views"}
+
+
+@pytest.mark.sql
+def test_views_that_are_not_made_in_time_are_not_asked_and_not_tried_again(filled: EmbeddedServer) -> None:
+    slow = System("v2", "", "", ("views", "raw"), first_refresh=("select pg_sleep(300)",))
+    with connected(filled, BY_NAME["v2"]) as conn:
+        assert refresh_first(conn, slow, 1.0, stopped_before=False) == {"refresh_seconds": 1.0, "refresh_stopped": True}
+        assert refresh_first(conn, slow, 1.0, stopped_before=True)["refresh_seconds"] is None
+        assert conn.execute("show statement_timeout").fetchone() == ("0",)
+
+
+def test_the_first_trades_of_a_sample_that_is_there_are_taken(tmp_path: Path) -> None:
+    write_sample(tmp_path / "given", trades=2_000, months=9, start=date(2024, 3, 1), seed=40)
+    plan = of_sample(make_plan(1_200, sizes=(1_000,), months=8), tmp_path / "given")
+    assert (plan.start, plan.months, plan.seed) == (date(2024, 3, 1), 9, 40)
+    rows.prepare(plan, tmp_path / "taken", lambda _: None)
+    taken = [
+        line
+        for step in (0, 1)
+        for path in rows.step_files(tmp_path / "taken", step)
+        for line in b"".join(rows.text_of(path)).splitlines()[1:]
+    ]
+    given = [
+        line
+        for path in sorted((tmp_path / "given" / "trades").glob("*.csv"))
+        for line in path.read_bytes().splitlines()[1:]
+    ]
+    assert len(given) == 2_000 and taken == given[:1_200]
+    with pytest.raises(DpmError, match="has 2,000 trades"):
+        rows.prepare(of_sample(make_plan(3_000, months=8), tmp_path / "given"), tmp_path / "more", lambda _: None)
+
+
+def test_a_folder_that_holds_another_thing_is_no_sample(tmp_path: Path) -> None:
+    plan = make_plan(1_000, months=8)
+    with pytest.raises(DpmError, match="holds no sample"):
+        of_sample(plan, tmp_path)
+    for feed in ("accounts", "plans", "trades"):
+        (tmp_path / feed).mkdir()
+        (tmp_path / feed / f"{feed}_2024-01.csv").write_text("trade_id,account_id,login,symbol\n17,A17,1,EURUSD\n")
+    with pytest.raises(DpmError, match="was not written by dpm sample"):
+        of_sample(plan, tmp_path)

@@ -30,6 +30,7 @@ NOT_RUN = {
     "run by tests/test_bench.py, smaller": 1,
     "run by tests/test_bench_answers.py": 1,
     "makes an environment of its own": 1,
+    "takes minutes": 1,
     "run by tests/test_point_in_time.py": 5,
     "run by tests/test_upgrade.py": 1,
     "needs a container engine": 1,

@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dpm_assets.bench.measuring import Times
+import psycopg
+
+from dpm_assets.bench.measuring import Times, stopped_after
 from dpm_assets.bench.queries import for_psycopg, questions
-from dpm_assets.bench.systems import Connection, System, connected
+from dpm_assets.bench.systems import Connection, System, connected, stop_after
 from dpm_assets.server import EmbeddedServer
 
 
@@ -35,22 +37,40 @@ def give_up_cache(data: Path) -> str | None:
     return None
 
 
-def ask_cold(server: EmbeddedServer, systems: list[System], known: dict[str, str], rounds: int) -> dict[str, Any]:
-    """{"reason": why not, or None, "queries": {query: {system: times}}} of the queries tagged cold, in their best form."""
+def ask_cold(
+    server: EmbeddedServer,
+    systems: list[System],
+    known: dict[str, str],
+    *,
+    rounds: int,
+    seconds: float,
+    longest: float,
+) -> dict[str, Any]:
+    """{"reason": why not, or None, "queries": {query: {system: times}}} of the queries tagged cold, in their best form.
+
+    What takes more than `seconds` is not repeated, what takes more than `longest` is stopped.
+    """
     found: dict[str, Any] = {}
     for query in questions().tagged("cold"):
         times = {system.name: Times() for system in systems}
-        for _ in range(rounds):
+        stopped: set[str] = set()
+        while waiting := [s for s in systems if s.name not in stopped and times[s.name].wanted(rounds, seconds)]:
             server.stop()
             reason = give_up_cache(server.state().data)
             server.start()
             if reason:
                 return {"reason": reason, "queries": {}}
-            for system in systems:
+            for system in waiting:
                 statement = for_psycopg(query.forms[query.best(system.forms)])
                 with connected(server, system) as conn:
-                    times[system.name].time(partial(_ask, conn, statement, known))
-        found[query.name] = {name: taken.summary() for name, taken in times.items()}
+                    stop_after(conn, longest)
+                    try:
+                        times[system.name].time(partial(_ask, conn, statement, known))
+                    except psycopg.errors.QueryCanceled:
+                        stopped.add(system.name)
+        found[query.name] = {
+            name: stopped_after(longest) if name in stopped else taken.summary() for name, taken in times.items()
+        }
     return {"reason": None, "queries": found}
 
 

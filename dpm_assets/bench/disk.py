@@ -42,7 +42,7 @@ def room(plan: Plan, free: int) -> Room:
     log = min(largest_log(machine_memory(), free), plan.trades * 500 + 200_000_000)
     databases = plan.trades * (_PACKED + (together if plan.side_by_side else alone)) + log
     return Room(
-        making=plan.trades * (_CSV + _PACKED),
+        making=0 if plan.sample else plan.trades * (_CSV + _PACKED // plan.months),
         measuring=max(databases, plan.trades * (_PACKED + _PARQUET)) + _SERVER,
     )
 

@@ -11,7 +11,7 @@ from dpm_assets.bench.agreement import answer, difference
 from dpm_assets.bench.measuring import Times, seconds
 from dpm_assets.bench.plan import Plan
 from dpm_assets.bench.queries import for_duckdb, named_in, questions
-from dpm_assets.bench.store import Store
+from dpm_assets.bench.store import Store, answers_so_far
 from dpm_assets.errors import DpmError
 
 _NUMBERS = {
@@ -33,8 +33,8 @@ def measure_duckdb(plan: Plan, store: Store, sample: Path) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     last = len(plan.sizes) - 1
-    first_group = "all" if plan.side_by_side else "baseline"
-    asked = store.read(f"step_{last}/queries.{first_group}")
+    asked = answers_so_far(store, last)
+    assert asked is not None
     with duckdb.connect() as conn:
         written = seconds(lambda: _write(conn, plan, sample, folder))
         found = {
@@ -88,7 +88,8 @@ def _measure(conn: Any, name: str, statement: str, asked: dict[str, Any], plan: 
     if "accounts" in given:
         given["accounts"] = given["accounts"].strip("{}").split(",")
     text = for_duckdb(statement)
-    if wrong := difference(asked["queries"][name]["answer"], answer(conn.execute(text, given).fetchall())):
+    expected, found = asked["answers"][name], answer(conn.execute(text, given).fetchall())
+    if expected is not None and (wrong := difference(expected, found)):
         raise DpmError(f"DuckDB and PostgreSQL do not agree: {name}: {wrong}.")
     times = Times()
     while times.wanted(plan.rounds, plan.seconds):

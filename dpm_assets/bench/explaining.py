@@ -10,10 +10,16 @@ from dpm_assets.bench.queries import for_psycopg
 _READ = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
 
 
-def explain(conn: psycopg.Connection[Any], statement: str, parameters: dict[str, str]) -> dict[str, Any]:
-    """The plan of one execution, planned for these parameters; without a clock for each row, which would slow it."""
+def explain(
+    conn: psycopg.Connection[Any], statement: str, parameters: dict[str, str], *, execute: bool = True
+) -> dict[str, Any]:
+    """The plan of one execution, planned for these parameters; without a clock for each row, which would slow it.
+
+    Without `execute` only what the planner means to do.
+    """
+    how = b"analyze, buffers, timing off, " if execute else b""
     row = conn.execute(
-        b"explain (analyze, buffers, timing off, format json) " + for_psycopg(statement), parameters, prepare=False
+        b"explain (" + how + b"format json) " + for_psycopg(statement), parameters, prepare=False
     ).fetchone()
     assert row is not None
     return dict(row[0][0])

@@ -9,9 +9,9 @@ from dpm_assets.bench.queries import questions
 from dpm_assets.bench.results import Results
 
 
-def exponent(sizes: Sequence[float], figures: Sequence[float]) -> float | None:
+def exponent(sizes: Sequence[float], figures: Sequence[float | None]) -> float | None:
     """0: the same at any size; 1: twice the trades, twice the figure. None for fewer than two figures above 0."""
-    pairs = [(size, figure) for size, figure in zip(sizes, figures, strict=True) if figure > 0]
+    pairs = [(size, figure) for size, figure in zip(sizes, figures, strict=True) if figure]
     if len(pairs) < 2:
         return None
     slope, _ = np.polyfit(np.log([size for size, _ in pairs]), np.log([figure for _, figure in pairs]), 1)
@@ -24,8 +24,8 @@ def growth_of_queries(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
     steps = range(len(results.sizes))
     for query in questions().queries:
         for system in results.queries.get(query.name, {}):
-            medians = [results.median(query, system, step=step) for step in steps]
-            taken = [0.0 if median is None else median for median in medians]
+            times = [results.times(query, system, step=step) for step in steps]
+            taken = [None if one is None or one.get("stopped") else one["median"] for one in times]
             found.setdefault(query.name, {})[system] = {"ms": taken, "exponent": exponent(results.sizes, taken)}
     return found
 

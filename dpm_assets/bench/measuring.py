@@ -16,8 +16,9 @@ class Times:
     taken: list[float] = field(default_factory=list)
 
     def wanted(self, rounds: int, seconds: float) -> bool:
-        """Whether another run is wanted: `rounds` of them, fewer when they take more than `seconds`, but LEAST if asked."""
-        if len(self.taken) >= rounds:
+        """Whether another run is wanted: `rounds` of them; fewer when they take more than `seconds`, but LEAST if asked; no
+        more after one that alone took so long."""
+        if len(self.taken) >= rounds or max(self.taken, default=0.0) > seconds * 1000:
             return False
         return len(self.taken) < min(LEAST, rounds) or sum(self.taken) < seconds * 1000
 
@@ -42,6 +43,11 @@ def spread(taken: list[float]) -> dict[str, Any]:
         "max": max(taken),
         "runs": taken,
     }
+
+
+def stopped_after(longest: float) -> dict[str, Any]:
+    """What is said of a run that was stopped after `longest` seconds: it took more."""
+    return {**spread([longest * 1000]), "runs": [], "stopped": True}
 
 
 def seconds(action: Callable[[], Any]) -> float:

@@ -48,6 +48,9 @@ def plans_section(results: Results) -> str:
             if times is None or (form == "raw" and query.best(BY_NAME[system].forms) == "raw"):
                 continue
             plan = times["plan"]
+            if plan is None:
+                rows.append([f"`{query.name}`", BY_NAME[system].title, *([""] * 3), "stopped"])
+                continue
             shown = f"{BY_NAME[system].title}{', raw' if form == 'raw' else ''}"
             counts = [plan["scanned"], plan["rows_read"], plan["buffers_hit"] + plan["buffers_read"]]
             rows.append(

@@ -1,8 +1,8 @@
 """What each section of the report says."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from dpm_assets.bench.plan import SIDE_BY_SIDE
 from dpm_assets.bench.report_queries import (
     cold_section,
     growth_section,
@@ -51,20 +51,23 @@ def sections(results: Results) -> list[Section]:
 
 def _what(results: Results) -> str:
     plan, found = results.plan, results.stages["machine"]
-    way = (
-        "all systems on one server, taking turns" if results.sizes[-1] <= SIDE_BY_SIDE else "one system after the other"
-    )
+    side_by_side = results.sizes[-1] <= plan["together"]
+    way = "all systems on one server, taking turns" if side_by_side else "one system after the other"
+    source = f"the sample in {Path(plan['sample']).name}" if plan["sample"] else f"the sample (seed {plan['seed']})"
     steps = ", ".join(f"{size:,}" for size in results.sizes)
     settings = ", ".join(f"{name} = {value}" for name, value in found["settings"].items())
+    duck = results.stages.get("duckdb")
+    cut_short = "" if results.ended else "**This run has not come to its end: what is missing was not measured.**\n\n"
     return (
-        f"{found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB, {found['system']}; PostgreSQL"
-        f" {found['postgresql']} (the embedded server, the same for all), DuckDB {results.stages['duckdb']['version']}, Python"
+        f"{cut_short}{found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB, {found['system']}; PostgreSQL"
+        f" {found['postgresql']} (the embedded server, the same for all), DuckDB {duck['version'] if duck else '-'}, Python"
         f" {found['python']}; load average at the beginning {found['load_average']}.\n\n"
-        f"{results.sizes[-1]:,} trades of the sample (seed {plan['seed']}) over {plan['months']} months from {plan['start']} on,"
+        f"{results.sizes[-1]:,} trades of {source} over {plan['months']} months from {plan['start']} on,"
         f" in steps of {steps}; {way}. A query's figure is the median of up to {plan['rounds']} runs of a prepared"
         f" statement, with the quartiles in brackets, after one that is not counted; fewer runs, but three at least, when"
-        f" they take more than {plan['seconds']:g} s. Answers are compared between all systems, value by value, before"
-        " anything is timed; this report exists, so they agreed.\n\n"
+        f" they take more than {plan['seconds']:g} s, and one, the first, when that alone does. What takes more than"
+        f" {plan['longest']:g} s is stopped and marked with >: a factor over it is the least that it can be. The answers of all"
+        " systems, except what was stopped, are compared value by value, and a difference ends the run.\n\n"
         "The systems: the original is `sql/schema_baseline.sql`; v1 `sql/archive/v1_conservative/schema.sql`, the original"
         " with better indexes; v2 `sql/archive/v2_balanced/schema.sql`, monthly partitions and materialized views straight"
         " over the trades; production `sql/schema.sql`. Production's rows went in through its loader, the others' by `COPY`."
@@ -80,9 +83,10 @@ def _targets(results: Results) -> str:
 
 def _again(results: Results) -> str:
     plan = results.plan
+    sample = plan["sample"]
     sizes = "".join(f" --size {size}" for size in results.sizes[:-1])
     return (
         f"    dpm bench --trades {results.sizes[-1]}{sizes} --months {plan['months']} --start {plan['start']}"
-        f" --seed {plan['seed']}\n\n"
+        f" --seed {plan['seed']}{'' if sample is None else f' --sample {Path(sample).name}'}\n\n"
         f"It says first what room it needs, and goes on where it was killed. SQL measured: {plan['sql']}."
     )

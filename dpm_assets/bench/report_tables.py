@@ -21,9 +21,11 @@ def milliseconds(value: float | None) -> str:
 
 
 def with_spread(times: dict[str, Any] | None) -> str:
-    """Median, and in brackets the quartiles."""
+    """Median, and in brackets the quartiles; of what was stopped only that it took more."""
     if times is None:
         return ""
+    if times.get("stopped"):
+        return f"> {milliseconds(times['median'])}"
     low, high = milliseconds(times["low"]), milliseconds(times["high"])
     return f"{milliseconds(times['median'])} ({low} to {high})"
 

@@ -1,9 +1,12 @@
 """What the report says of loads, storage, refreshes, many clients, and other ways to have such figures."""
 
+from typing import Any
+
 from dpm_assets.bench.queries import questions
 from dpm_assets.bench.report_tables import NAMES, TITLES, milliseconds, table, with_spread
 from dpm_assets.bench.results import Results
 from dpm_assets.bench.systems import BY_NAME
+from dpm_assets.bench.throughput import WARM_UP
 
 
 def loads_section(results: Results) -> str:
@@ -83,11 +86,7 @@ def refresh_section(results: Results) -> str:
         for system in ("v2", "production"):
             found = results.stages.get(f"refresh.{system}", {}).get(name)
             trades = f" [{found['trades']:,} trades]" if found and found.get("trades") else ""
-            row.append(
-                f"{found['median'] / 1000:,.3f} ({found['low'] / 1000:,.3f} to {found['high'] / 1000:,.3f}){trades}"
-                if found
-                else ""
-            )
+            row.append(f"{_seconds(found)}{trades}" if found else "")
         dbt = results.stages.get("dbt", {"reason": "absent"})
         row.append(
             ""
@@ -104,6 +103,13 @@ def refresh_section(results: Results) -> str:
         ],
         rows,
     ) + ("\n\nv2 recomputes all views whatever has changed. The original and v1 have nothing to refresh.")
+
+
+def _seconds(found: dict[str, Any]) -> str:
+    if found.get("stopped"):
+        months = f", when {found['months']} months were done" if "months" in found else ""
+        return f"> {found['median'] / 1000:,.0f}{months}"
+    return f"{found['median'] / 1000:,.3f} ({found['low'] / 1000:,.3f} to {found['high'] / 1000:,.3f})"
 
 
 def throughput_section(results: Results) -> str:
@@ -129,27 +135,24 @@ def throughput_section(results: Results) -> str:
         if stage
         for clients, one in stage["sets"].get(name, {}).items()
     ]
+    left_out = "".join(
+        f" *{name}* of {BY_NAME[system].title} with {count} connections did not come to an end."
+        for system, stage in found.items()
+        for name, count in (stage or {}).get("left_out", {}).items()
+    )
     words = "; ".join(f"*{name}*: {text}" for name, text in said.items())
     return (
-        f"pgbench with prepared statements, {results.plan['throughput_seconds']} s each, on the same machine; each transaction"
-        f" is one query about an account drawn from all of them. {words}. Latencies of every transaction out of its logs.\n\n"
+        f"pgbench with prepared statements, {results.plan['throughput_seconds']} s each and before that"
+        f" {WARM_UP:g} s for each connection that are not counted, on the same machine; each transaction"
+        f" is one query about an account drawn from all of them. {words}. Latencies of every transaction out of its"
+        f" logs.{left_out}\n\n"
         + table(["set", "system", "connections", "queries/s", "p50, ms", "p95, ms", "p99, ms"], rows)
     )
 
 
 def others_section(results: Results) -> str:
-    duck = results.stages["duckdb"]
-    rows = [
-        [query.title, milliseconds(results.median(query, "baseline")), milliseconds(results.median(query, "production")),
-         with_spread(duck["queries"].get(query.name))]
-        for query in questions().queries
-        if query.name in duck["queries"]
-    ]  # fmt: skip
-    text = (
-        f"The same rows as a Parquet file a month, in the order of time: written in {duck['write_seconds']:,.1f} s,"
-        f" {duck['bytes_a_trade']:,.0f} bytes a trade; read by one DuckDB process with all cores. It takes no writes meanwhile"
-        " and keeps no views.\n\n" + table(["ms", TITLES[0], TITLES[3], "DuckDB"], rows)
-    )
+    duck = results.stages.get("duckdb")
+    text = _duckdb(results, duck) if duck else "DuckDB was not measured."
     dbt = results.stages.get("dbt", {"reason": "the stage is not there"})
     if dbt["reason"]:
         return f"{text}\n\ndbt was not measured: {dbt['reason']}."
@@ -159,4 +162,18 @@ def others_section(results: Results) -> str:
         f"{text}\n\ndbt {dbt['version']} keeps one rollup (account, day, symbol) of the original as an incremental model:"
         f" {dbt['everything']['total']:,.1f} s for all, {dbt['small']['total']:,.1f} s after 1,000 trades,"
         f" {dbt['day']['total']:,.1f} s after a day's. A correction of {late['day']} {seen}."
+    )
+
+
+def _duckdb(results: Results, duck: dict[str, Any]) -> str:
+    rows = [
+        [query.title, milliseconds(results.median(query, "baseline")), milliseconds(results.median(query, "production")),
+         with_spread(duck["queries"].get(query.name))]
+        for query in questions().queries
+        if query.name in duck["queries"]
+    ]  # fmt: skip
+    return (
+        f"The same rows as a Parquet file a month, in the order of time: written in {duck['write_seconds']:,.1f} s,"
+        f" {duck['bytes_a_trade']:,.0f} bytes a trade; read by one DuckDB process with all cores. It takes no writes meanwhile"
+        " and keeps no views.\n\n" + table(["ms", TITLES[0], TITLES[3], "DuckDB"], rows)
     )

@@ -9,6 +9,9 @@ from dpm_assets.bench.store import Store
 from dpm_assets.bench.systems import BY_NAME
 from dpm_assets.errors import DpmError
 
+ENDED = "duckdb"
+"""The last stage of a run."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -16,6 +19,10 @@ class Results:
 
     plan: dict[str, Any]
     stages: dict[str, Any]
+
+    @property
+    def ended(self) -> bool:
+        return ENDED in self.stages
 
     @property
     def sizes(self) -> list[int]:
@@ -47,18 +54,21 @@ class Results:
         forms = asked.get(query.name, {}).get(system)
         if not forms:
             return None
-        found = forms.get(form or query.best(BY_NAME[system].forms))
-        return dict(found) if found else None
+        wanted = [form] if form else BY_NAME[system].forms
+        return next((dict(forms[one]) for one in wanted if one in forms), None)
 
     def median(self, query: Query, system: str, form: str | None = None, step: int | None = None) -> float | None:
-        """Milliseconds."""
+        """Milliseconds; of what was stopped those after which it was."""
         found = self.times(query, system, form, step)
         return None if found is None else float(found["median"])
 
     def factor(self, query: Query, form: str | None = None) -> float | None:
-        """How many times faster production is than the original."""
-        original, ours = self.median(query, "baseline", "raw"), self.median(query, "production", form)
-        return original / ours if original and ours else None
+        """How many times faster production is than the original, at least when the original was stopped; None when both
+        were."""
+        original, ours = self.times(query, "baseline", "raw"), self.times(query, "production", form)
+        if not original or not ours or (original.get("stopped") and ours.get("stopped")):
+            return None
+        return float(original["median"] / ours["median"])
 
     def load(self, system: str, step: int) -> dict[str, Any]:
         return dict(self.stages[f"step_{step}/load.{system}"])
@@ -89,10 +99,19 @@ class Results:
         return found
 
 
-def results(store: Store) -> Results:
-    """Raises DpmError when the run has not come to its end."""
+def results(store: Store, *, so_far: bool = False) -> Results:
+    """What a run has found; with `so_far` also one that has not come to its end, if all systems were loaded and asked.
+
+    Raises DpmError when there is not so much.
+    """
     stages = store.everything()
     plan = store.plan()
-    if plan is None or "duckdb" not in stages:
+    if plan is None or not (so_far or ENDED in stages):
         raise DpmError(f"The run in {store.folder} has not come to its end. Start dpm bench again, it goes on.")
-    return Results(plan, stages)
+    found = Results(plan, stages)
+    unasked = [name for name in BY_NAME if not any(name in systems for systems in found.queries.values())]
+    if unasked:
+        raise DpmError(
+            f"The run in {store.folder} has not asked {', '.join(unasked)} yet. Start dpm bench again, it goes on."
+        )
+    return found

@@ -1,8 +1,10 @@
 """A run, stage by stage: what is done is kept, what is no longer needed is dropped, and a killed run goes on."""
 
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,14 @@ from dpm_assets.bench.dbt_model import measure_dbt
 from dpm_assets.bench.disk import refuse_small_disk
 from dpm_assets.bench.duckdb_rows import measure_duckdb
 from dpm_assets.bench.filling import take_snapshots, take_trades
+from dpm_assets.bench.first_refresh import refresh_first
 from dpm_assets.bench.machine import machine
-from dpm_assets.bench.measuring import seconds
 from dpm_assets.bench.more_trades import load_more
 from dpm_assets.bench.plan import SLICE, Plan
 from dpm_assets.bench.refreshes import measure_refreshes
 from dpm_assets.bench.storage import storage
-from dpm_assets.bench.store import SAMPLE, SERVER, Store
-from dpm_assets.bench.systems import SYSTEMS, Connection, System, connected, drop, make, settle
+from dpm_assets.bench.store import SAMPLE, SERVER, Store, answers_so_far
+from dpm_assets.bench.systems import SYSTEMS, System, connected, drop, make, settle
 from dpm_assets.bench.throughput import measure_throughput
 from dpm_assets.database import Database
 from dpm_assets.server import EmbeddedServer
@@ -47,7 +49,9 @@ class Run:
         """What a stage found: measured now, or kept from an earlier start of this run."""
         if not self.store.has(name):
             self.say(said)
+            began = time.monotonic()
             self.store.write(name, measure())
+            self.say(f"that took {time.monotonic() - began:,.1f} s")
         return self.store.read(name)
 
     def all_stages(self) -> None:
@@ -100,8 +104,8 @@ class Run:
                 take_snapshots(conn, db, system, self.sample)
                 taken = take_trades(conn, db, system, files, bulk=bulk)
                 found: dict[str, Any] = {"files": taken, "bulk": bulk}
-                if system.first_refresh:
-                    found["refresh_seconds"] = _seconds_of(conn, system.first_refresh)
+                stopped = step > 0 and self._views_are_old(system, step - 1)
+                found |= refresh_first(conn, system, self.plan.longest, stopped_before=stopped)
                 settle(conn)
                 return {**found, "storage": storage(conn, size)}
 
@@ -114,27 +118,44 @@ class Run:
                 conns = {system.name: stack.enter_context(connected(self.server, system)) for system in group}
                 return ask_all(
                     conns,
-                    {system.name: system for system in group},
+                    {system.name: self._as_it_answers(system, step) for system in group},
                     rounds=self.plan.rounds,
                     seconds=self.plan.seconds,
-                    earlier=self._earlier(step),
+                    longest=self.plan.longest,
+                    earlier=None if self.plan.side_by_side else answers_so_far(self.store, step),
                     keep_plan=lambda query, plan: self.store.keep_plan(f"step_{step}/{query}", plan),
                 )
 
         self.stage(f"step_{step}/queries.{name}", f"queries of {size:,} trades ({name})", ask)
 
-    def _earlier(self, step: int) -> dict[str, Any] | None:
-        """What the systems before have answered at this step, if they come one after the other."""
-        return None if self.plan.side_by_side else self.store.read(f"step_{step}/queries.{SYSTEMS[0].name}")
+    def _views_are_old(self, system: System, step: int) -> bool:
+        """Whether its views were not made in time at a step."""
+        return bool(self.store.read(f"step_{step}/load.{system.name}").get("refresh_stopped"))
+
+    def _as_it_answers(self, system: System, step: int) -> System:
+        """A system with the forms of queries that it can answer at a step."""
+        if not self._views_are_old(system, step):
+            return system
+        return replace(system, forms=tuple(form for form in system.forms if form != "views"))
 
     def _measure_whole(self, name: str, group: list[System]) -> None:
         """What is measured at the whole size only; from the refreshes on, it changes the trades."""
         last = len(self.plan.sizes) - 1
         known = self.store.read(f"step_{last}/queries.{name}")["parameters"]
+        answering = [self._as_it_answers(system, last) for system in group]
         self.stage(
-            f"cold.{name}", f"queries from the disk ({name})", lambda: ask_cold(self.server, group, known, COLD_ROUNDS)
+            f"cold.{name}",
+            f"queries from the disk ({name})",
+            lambda: ask_cold(
+                self.server,
+                answering,
+                known,
+                rounds=COLD_ROUNDS,
+                seconds=self.plan.seconds,
+                longest=self.plan.longest,
+            ),
         )
-        for system in group:
+        for system in answering:
             self.stage(
                 f"throughput.{system.name}",
                 f"{system.title}: many clients at once",
@@ -160,14 +181,27 @@ class Run:
                 self.stage(
                     f"refresh.{system.name}",
                     f"{system.title}: refreshes",
-                    lambda: measure_refreshes(conn, db, system, known, REFRESH_ROUNDS),
+                    lambda: measure_refreshes(
+                        conn,
+                        db,
+                        system,
+                        known,
+                        rounds=REFRESH_ROUNDS,
+                        longest=self.plan.longest,
+                        never_made=self._views_are_old(system, len(self.plan.sizes) - 1),
+                    ),
                 )
             if system.name == "baseline":
                 self.stage(
                     "dbt",
                     "an incremental model of dbt over the original",
                     lambda: measure_dbt(
-                        conn, self.server.url(system.database), system, known, self.store.folder / "dbt"
+                        conn,
+                        self.server.url(system.database),
+                        system,
+                        known,
+                        folder=self.store.folder / "dbt",
+                        longest=self.plan.longest,
                     ),
                 )
             if system.is_production:
@@ -183,10 +217,6 @@ class Run:
             )
 
 
-def _seconds_of(conn: Connection, statement: str) -> float:
-    return round(seconds(lambda: conn.execute(statement)), 3)
-
-
 def run(plan: Plan, store: Store, say: Say, *, free: int | None = None) -> None:
     """Measure everything that this plan's folder does not hold yet; the server is stopped at the end, however it ends.
 
@@ -197,9 +227,11 @@ def run(plan: Plan, store: Store, say: Say, *, free: int | None = None) -> None:
         refuse_small_disk(plan, store.folder, free)
         if store.begin(plan):
             say("going on where the last run ended")
-        if store.has("duckdb"):
-            return
         server = _server(store)
+        if store.has("duckdb"):
+            server.stop()
+            _remove(store, server)
+            return
         server.start()
         try:
             Run(plan, store, server, say).all_stages()

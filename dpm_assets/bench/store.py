@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dpm_assets.bench.plan import Plan
+from dpm_assets.bench.systems import BY_NAME
 from dpm_assets.errors import DpmError
 
 RESULTS, PLANS, SAMPLE, SERVER = "results", "plans", "sample", "server"
@@ -92,6 +93,20 @@ class Store:
             return None
         except ValueError:
             raise DpmError(f"{path} is damaged. Delete it: that stage is measured again.") from None
+
+
+def answers_so_far(store: Store, step: int) -> dict[str, Any] | None:
+    """What the systems that were asked at a step have answered: {"parameters", "answers": {query: answer}}; None before the
+    first. An answer is the first that came in time, None where none did."""
+    found: dict[str, Any] | None = None
+    for group in ("all", *BY_NAME):
+        asked = store.read(f"step_{step}/queries.{group}")
+        if asked is None:
+            continue
+        found = found or {"parameters": asked["parameters"], "answers": {}}
+        for name, one in asked["queries"].items():
+            found["answers"][name] = found["answers"].get(name) or one["answer"]
+    return found
 
 
 def _write(path: Path, content: Any) -> None:

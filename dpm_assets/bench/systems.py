@@ -24,7 +24,7 @@ class System:
     schema: str
     forms: tuple[str, ...]
     refresh: str | None = None
-    first_refresh: str | None = None
+    first_refresh: tuple[str, ...] = ()
 
     @property
     def is_production(self) -> bool:
@@ -51,7 +51,7 @@ SYSTEMS = (
         "archive/v2_balanced/schema.sql",
         ("views", "raw"),
         refresh="select prop_trading_model.refresh_materialized_views()",
-        first_refresh=";".join(f"refresh materialized view prop_trading_model.{view}" for view in _V2_VIEWS),
+        first_refresh=tuple(f"refresh materialized view prop_trading_model.{view}" for view in _V2_VIEWS),
     ),
     System(
         "production",
@@ -59,7 +59,7 @@ SYSTEMS = (
         "schema.sql",
         ("rollups", "views", "raw"),
         refresh="call prop_trading_model.refresh_warehouse()",
-        first_refresh="call prop_trading_model.refresh_warehouse()",
+        first_refresh=("call prop_trading_model.refresh_warehouse()",),
     ),
 )
 BY_NAME = {system.name: system for system in SYSTEMS}
@@ -76,24 +76,37 @@ def connected(server: EmbeddedServer, system: System) -> Iterator[Connection]:
 
 def make(server: EmbeddedServer, system: System) -> None:
     """The system's database with its schema, and beside it the bench's own notes of what was loaded; again: nothing."""
+    if _is_made(server, system):
+        return
+    drop(server, system)  # what a kill has left of it
     with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-        if admin.execute("select from pg_database where datname = %s", [system.database]).fetchone() is None:
-            admin.execute(sql.SQL("create database {}").format(sql.Identifier(system.database)))
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(system.database)))
     with connected(server, system) as conn:
-        if conn.execute("select to_regclass('bench.taken')").fetchone() != (None,):
-            return
         run_file(conn, sql_dir() / system.schema)
-        conn.execute("create schema if not exists bench")
-        conn.execute("create table if not exists bench.set_aside (number serial, definition text)")
+        conn.execute("create schema bench")
+        conn.execute("create table bench.set_aside (number serial, definition text)")
         conn.execute(
             "create table bench.taken"
             " (file text primary key, trades bigint not null, seconds double precision, month_there boolean)"
         )
 
 
+def _is_made(server: EmbeddedServer, system: System) -> bool:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        if admin.execute("select from pg_database where datname = %s", [system.database]).fetchone() is None:
+            return False
+    with connected(server, system) as conn:
+        return conn.execute("select to_regclass('bench.taken') is not null").fetchone() == (True,)
+
+
 def drop(server: EmbeddedServer, system: System) -> None:
     with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(system.database)))
+
+
+def stop_after(conn: Connection, longest: float | None) -> None:
+    """Have the server stop statements of this session that take longer than so many seconds; None: none."""
+    conn.execute("select set_config('statement_timeout', %s, false)", [str(int((longest or 0) * 1000))])
 
 
 def settle(conn: Connection) -> None:

@@ -13,14 +13,19 @@ from typing import Any
 import numpy as np
 from psycopg.conninfo import conninfo_to_dict
 
+from dpm_assets.bench.chart_rows import SETS
 from dpm_assets.bench.queries import Query, questions
 from dpm_assets.bench.systems import System
 from dpm_assets.errors import DpmError
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.server.tuning import machine_cores
 
-SETS = ("summary", "busy", "dashboard")
+_TOO_SHORT = "pgbench ended before one query did. Give it more --throughput-seconds."
 _ONE = "('{prefix}' || lpad(:n::text, 6, '0'))"
+WARM_UP = 0.02
+"""Seconds for each client that are not counted: every connection reads the catalogue and plans its statements first."""
+PATIENCE = 60.0
+"""Seconds that pgbench may take beyond its time, while the queries end that have begun."""
 _HUNDRED = (
     "(array(select '{prefix}' || lpad(i::text, 6, '0') from generate_series(:n::integer, :n::integer + 99) as i))"
 )
@@ -44,15 +49,18 @@ def measure_throughput(
     seconds: int,
     clients: Iterable[int],
 ) -> dict[str, Any]:
-    """{"reason": why not, or None, "sets": {set: {clients: {"per_second", "p50_ms", "p95_ms", "p99_ms", "queries"}}}}.
+    """{"reason": why not, or None, "sets": {set: {clients: {"per_second", "p50_ms", "p95_ms", "p99_ms", "queries"}}},
+    "left_out": {set: clients}}.
 
-    Each transaction is one query of the set, all equally likely, of an account drawn from all `accounts` accounts.
+    Each transaction is one query of the set, all equally likely, of an account drawn from all `accounts` accounts. Where so
+    many clients did not come to an end, the set is left out from there on.
     """
     program = pgbench(server)
     if program is None:
-        return {"reason": "there is no pgbench beside the server or on the PATH", "sets": {}}
+        return {"reason": "there is no pgbench beside the server or on the PATH", "sets": {}, "left_out": {}}
     bench = _Bench(program, server.url(system.database), parameters, seconds)
     found: dict[str, Any] = {}
+    left_out: dict[str, int] = {}
     for name in SETS:
         if name == "dashboard" and "views" not in system.forms:
             continue
@@ -61,8 +69,14 @@ def measure_throughput(
                 _write_script(Path(folder), query, query.forms[query.best(system.forms)], parameters, accounts)
                 for query in questions().tagged(name)
             ]
-            found[name] = {str(count): bench.run(scripts, count) for count in clients}
-    return {"reason": None, "sets": found}
+            found[name] = {}
+            for count in clients:
+                measured = bench.run(scripts, count)
+                if measured is None:
+                    left_out[name] = count
+                    break
+                found[name][str(count)] = measured
+    return {"reason": None, "sets": found, "left_out": left_out}
 
 
 def script_text(statement: str, parameters: dict[str, str], accounts: int) -> str:
@@ -90,8 +104,8 @@ class _Bench:
     parameters: dict[str, str]
     seconds: int
 
-    def run(self, scripts: list[Path], clients: int) -> dict[str, Any]:
-        """Transactions a second, and their latencies. The password goes through the environment."""
+    def run(self, scripts: list[Path], clients: int) -> dict[str, Any] | None:
+        """Transactions a second, and their latencies; None when they do not end. The password goes through the environment."""
         parts = conninfo_to_dict(self.url)
         given = {name: value for name, value in self.parameters.items() if name not in ("account", "accounts")}
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
@@ -101,31 +115,51 @@ class _Bench:
             "PGUSER": str(parts["user"]),
             "PGOPTIONS": "-c search_path=prop_trading_model,public",
         }
+        warm_up = int(clients * WARM_UP)
         with tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder:
             command = [
                 self.program, "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(clients, machine_cores())),
-                "-T", str(self.seconds), "-l", f"--log-prefix={folder}/log",
+                "-T", str(self.seconds + warm_up), "-l", f"--log-prefix={folder}/log",
                 *(option for name, value in given.items() for option in ("-D", f"{name}={value}")),
                 *(option for path in scripts for option in ("-f", str(path))),
                 str(parts["dbname"]),
             ]  # fmt: skip
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            per_second = re.search(r"tps = ([\d.]+)", done.stdout)
-            if done.returncode != 0 or per_second is None:
+            try:
+                done = subprocess.run(
+                    command,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=self.seconds + warm_up + PATIENCE,
+                )
+            except subprocess.TimeoutExpired:
+                return None
+            if done.returncode != 0:
                 raise DpmError(f"pgbench failed: {' '.join(done.stderr.split())[-400:] or 'no message'}.")
-            names = [path.stem for path in scripts]
-            return {"per_second": round(float(per_second[1]), 1), **latencies(Path(folder), names)}
+            return latencies(Path(folder), [path.stem for path in scripts], warm_up)
 
 
-def latencies(folder: Path, names: list[str]) -> dict[str, Any]:
-    """Milliseconds out of pgbench's logs: of all transactions, and of each script's by itself."""
+def latencies(folder: Path, names: list[str], warm_up: float) -> dict[str, Any]:
+    """Transactions a second and milliseconds out of pgbench's logs, of what ended after `warm_up` seconds: of all, and the
+    milliseconds of each script by itself."""
     lines = [line.split() for path in sorted(folder.glob("log*")) for line in path.read_text().splitlines()]
     if not lines:
-        raise DpmError("pgbench ended before one query did. Give it more --throughput-seconds.")
+        raise DpmError(_TOO_SHORT)
     taken = np.array([int(line[2]) for line in lines]) / 1000
     script = np.array([int(line[3]) for line in lines])
-    of_scripts = {name: _percentiles(taken[script == n]) for n, name in enumerate(names) if (script == n).any()}
-    return {**_percentiles(taken), "queries": of_scripts}
+    ended = np.array([int(line[4]) + int(line[5]) / 1e6 for line in lines])
+    begun = float((ended - taken / 1000).min()) + warm_up
+    counted = ended > begun
+    if not counted.any():
+        raise DpmError(_TOO_SHORT)
+    per_second = round(float(counted.sum() / (ended.max() - begun)), 1)
+    of_scripts = {
+        name: _percentiles(taken[counted & (script == n)])
+        for n, name in enumerate(names)
+        if (counted & (script == n)).any()
+    }
+    return {"per_second": per_second, **_percentiles(taken[counted]), "queries": of_scripts}
 
 
 def _percentiles(taken: Any) -> dict[str, Any]:
