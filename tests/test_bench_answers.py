@@ -212,8 +212,9 @@ def test_latencies_come_out_of_the_logs_of_every_thread(tmp_path: Path) -> None:
     (tmp_path / "log.1").write_text("0 0 1000 0 12 0\n0 1 2000 1 13 0\n")
     (tmp_path / "log.1.1").write_text("1 0 3000 0 14 3000\n2 0 900000 0 10 900000\n")
     found = latencies(tmp_path, ["one", "other"], warm_up=1.5)  # from 10.0 on
-    assert found["per_second"] == round(3 / (14.003 - 11.5), 1)
+    assert found is not None and found["per_second"] == round(3 / (14.003 - 11.5), 1)
     assert (found["transactions"], found["p50_ms"]) == (3, 2.0)
+    assert latencies(tmp_path, ["one", "other"], warm_up=9) is None
     assert found["queries"]["other"] == {"transactions": 1, "p50_ms": 2.0, "p95_ms": 2.0, "p99_ms": 2.0}
 
 

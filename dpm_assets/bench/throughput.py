@@ -20,10 +20,12 @@ from dpm_assets.errors import DpmError
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.server.tuning import machine_cores
 
-_TOO_SHORT = "pgbench ended before one query did. Give it more --throughput-seconds."
 _ONE = "('{prefix}' || lpad(:n::text, 6, '0'))"
-WARM_UP = 0.02
+CONNECTING = 0.02
+"""Seconds that a client may take to connect; pgbench counts them as its own."""
+WARM_UP = 0.01
 """Seconds for each client that are not counted: every connection reads the catalogue and plans its statements first."""
+TRIES = 3
 PATIENCE = 60.0
 """Seconds that pgbench may take beyond its time, while the queries end that have begun."""
 _HUNDRED = (
@@ -105,7 +107,16 @@ class _Bench:
     seconds: int
 
     def run(self, scripts: list[Path], clients: int) -> dict[str, Any] | None:
-        """Transactions a second, and their latencies; None when they do not end. The password goes through the environment."""
+        """Transactions a second, and their latencies; None when they do not end, or when few begin in four times the time."""
+        for more in range(TRIES):
+            seconds = (self.seconds + int(clients * (CONNECTING + WARM_UP))) << more
+            ended, found = self._run(scripts, clients, seconds)
+            if found or not ended:
+                return found
+        return None
+
+    def _run(self, scripts: list[Path], clients: int, seconds: int) -> tuple[bool, dict[str, Any] | None]:
+        """Whether pgbench came to an end, and what it found, if anything. The password goes through the environment."""
         parts = conninfo_to_dict(self.url)
         given = {name: value for name, value in self.parameters.items() if name not in ("account", "accounts")}
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
@@ -115,11 +126,10 @@ class _Bench:
             "PGUSER": str(parts["user"]),
             "PGOPTIONS": "-c search_path=prop_trading_model,public",
         }
-        warm_up = int(clients * WARM_UP)
         with tempfile.TemporaryDirectory(prefix="dpm-bench-") as folder:
             command = [
                 self.program, "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(clients, machine_cores())),
-                "-T", str(self.seconds + warm_up), "-l", f"--log-prefix={folder}/log",
+                "-T", str(seconds), "-l", f"--log-prefix={folder}/log",
                 *(option for name, value in given.items() for option in ("-D", f"{name}={value}")),
                 *(option for path in scripts for option in ("-f", str(path))),
                 str(parts["dbname"]),
@@ -131,28 +141,28 @@ class _Bench:
                     capture_output=True,
                     text=True,
                     check=False,
-                    timeout=self.seconds + warm_up + PATIENCE,
+                    timeout=seconds + PATIENCE,
                 )
             except subprocess.TimeoutExpired:
-                return None
+                return False, None
             if done.returncode != 0:
                 raise DpmError(f"pgbench failed: {' '.join(done.stderr.split())[-400:] or 'no message'}.")
-            return latencies(Path(folder), [path.stem for path in scripts], warm_up)
+            return True, latencies(Path(folder), [path.stem for path in scripts], clients * WARM_UP)
 
 
-def latencies(folder: Path, names: list[str], warm_up: float) -> dict[str, Any]:
+def latencies(folder: Path, names: list[str], warm_up: float) -> dict[str, Any] | None:
     """Transactions a second and milliseconds out of pgbench's logs, of what ended after `warm_up` seconds: of all, and the
-    milliseconds of each script by itself."""
+    milliseconds of each script by itself; None when nothing did."""
     lines = [line.split() for path in sorted(folder.glob("log*")) for line in path.read_text().splitlines()]
     if not lines:
-        raise DpmError(_TOO_SHORT)
+        return None
     taken = np.array([int(line[2]) for line in lines]) / 1000
     script = np.array([int(line[3]) for line in lines])
     ended = np.array([int(line[4]) + int(line[5]) / 1e6 for line in lines])
     begun = float((ended - taken / 1000).min()) + warm_up
     counted = ended > begun
     if not counted.any():
-        raise DpmError(_TOO_SHORT)
+        return None
     per_second = round(float(counted.sum() / (ended.max() - begun)), 1)
     of_scripts = {
         name: _percentiles(taken[counted & (script == n)])
