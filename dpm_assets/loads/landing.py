@@ -107,7 +107,11 @@ def _status(folder: Path, path: Path, notes: list[str]) -> os.stat_result | None
     if name in (DONE, FAILED) or name.startswith("."):
         return None
     if name.lower().endswith((*_TEMPORARY, REASON)):
-        why = "tells of a failure" if name.endswith(REASON) else "has a temporary name: it is taken when it is renamed"
+        why = (
+            "is called like the reason of a failure: rename it if it holds rows"
+            if name.endswith(REASON)
+            else "has a temporary name: it is taken when it is renamed"
+        )
         notes.append(f"{_shown(path)} {why}.")
         return None
     try:

@@ -28,7 +28,15 @@ class Unpacked:
         self._unpacked = 0
 
     def read(self, size: int, /) -> bytes:
-        more: bytes = self._stream.read(size)
+        try:
+            more: bytes = self._stream.read(size)
+        except OSError as error:
+            if "too much memory" not in str(error):
+                raise
+            raise FileRefused(
+                f"{self._source} was packed so that unpacking takes more memory than a load may have. "
+                "Pack it again without --long, and load it again."
+            ) from None
         self._unpacked += len(more)
         check_unpacked(self._source, self._unpacked, self._file.tell())
         return more
@@ -39,5 +47,5 @@ def check_unpacked(source: Source, unpacked: int, packed: int) -> None:
     if unpacked > COUNTED_FROM and unpacked > MOST_TIMES * packed:
         raise FileRefused(
             f"{source} unpacks to more than {MOST_TIMES} times its size ({unpacked // 1024**2:,} MB and more), as no export of "
-            "rows does. See what is in it; if it is right all the same, unpack it, and load it again."
+            "rows does. See what is in it; if it is right all the same, write it as plain text, and load it again."
         )
