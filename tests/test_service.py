@@ -2,7 +2,11 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ import psycopg
 import pytest
 
 from dpm_assets.calendar import add_months, month_of, months_between, today
+from tests.leaks import KNOWN, CommandLines, give_passwords, leaks
 from tests.places import open_folder
 from tests.service import Service, wait_for
 
@@ -42,10 +47,18 @@ mutation Again($params: ReexecutionParams!) {
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    """The service with 12 months of trades loaded through the landing folder, and refreshed."""
+def processes() -> Iterator[CommandLines]:
+    """The processes that are seen while the service runs."""
+    with CommandLines() as watched:
+        yield watched
+
+
+@pytest.fixture(scope="module")
+def service(processes: CommandLines) -> Iterator[Service]:
+    """The service with 12 months of trades loaded through the landing folder, and refreshed; its passwords are awkward."""
     with open_folder("service") as folder:
         running = Service(folder)
+        give_passwords(running.home)
         running.start()
         try:
             running.load_sample(20_000, 12, FIRST)
@@ -200,6 +213,71 @@ def _marked_by(service: Service, run_id: str, asset: str) -> set[str]:
 def test_dpm_verify_finds_no_difference(service: Service) -> None:
     verified = service.dpm("verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_its_passwords_are_in_their_file_and_nowhere_else(service: Service, processes: CommandLines) -> None:
+    """After loads, a refusal, refreshes, a backfill and two runs that were killed."""
+    for started in (b"dagster_webserver", b"spawn_main"):
+        assert any(started in line for line in processes.seen)
+    assert leaks(service, processes) == []
+
+
+def test_its_sessions_are_no_superuser_and_its_folders_are_its_own(service: Service) -> None:
+    with service.connect() as conn:
+        logins = conn.execute(
+            "select distinct r.rolname, r.rolsuper from pg_stat_activity as a join pg_roles as r on r.oid = a.usesysid"
+            " where a.application_name like 'dpm%%'"
+        ).fetchall()
+    assert logins == [("dpm_service", False)]
+    for folder in ("logs", "dagster"):
+        assert (service.home / folder).stat().st_mode & 0o777 == 0o700
+    assert service.home.stat().st_mode & 0o066 == 0
+
+
+@contextmanager
+def _in_a_log(service: Service) -> Iterator[str]:
+    file = service.home / "logs" / "planted.log"
+    file.write_bytes(b"\xff" * 5000 + f"postgresql://dpm:{KNOWN}@h".encode())
+    yield str(file)
+    file.unlink()
+
+
+@contextmanager
+def _in_an_event(service: Service) -> Iterator[str]:
+    with service.connect("dagster") as conn:
+        conn.execute("create table planted (event text)")
+        conn.execute("insert into planted values (%s)", [f'{{"url": "postgresql://dpm:{KNOWN}@h"}}'])
+        yield "dagster.planted"
+        conn.execute("drop table planted")
+
+
+@contextmanager
+def _compressed(service: Service) -> Iterator[str]:
+    with service.connect("dagster") as conn:
+        conn.execute("create table planted (body bytea)")
+        conn.execute("insert into planted values (%s)", [zlib.compress(KNOWN.encode() * 3)])
+        yield "dagster.planted"
+        conn.execute("drop table planted")
+
+
+@contextmanager
+def _in_the_arguments_of_a_process(_: Service) -> Iterator[str]:
+    command = [sys.executable, "-c", "input()", KNOWN]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        yield "arguments: "
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("plant", [_in_a_log, _in_an_event, _compressed, _in_the_arguments_of_a_process])
+def test_a_password_that_was_left_anywhere_would_be_found(
+    service: Service, plant: Callable[[Service], AbstractContextManager[str]]
+) -> None:
+    with plant(service) as place, CommandLines() as now:
+        if place == "arguments: ":
+            wait_for(lambda: bool(now.holding()), 20, "a look at the process")
+        found = leaks(service, now)
+    [leak] = [each for each in found if "/base/" not in each and "/pg_wal/" not in each]
+    assert leak == place or (leak.startswith(place) and KNOWN in leak)
 
 
 def test_a_second_service_on_the_same_home_is_refused_in_one_sentence(service: Service) -> None:

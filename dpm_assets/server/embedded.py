@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 from psycopg import pq
@@ -98,7 +99,8 @@ class EmbeddedServer:
         state = self.state()
         if postmaster(state.data) is None:
             raise DpmError("The embedded server is not running. Start it with dpm server start.")
-        return f"postgresql://{login}:{passwords(self.home)[login]}@127.0.0.1:{state.port}/{database}"
+        password = quote(passwords(self.home)[login], safe="")
+        return f"postgresql://{login}:{password}@127.0.0.1:{state.port}/{database}"
 
     def _start(self) -> None:
         before = read_state(self.home)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from dpm_assets.backup import dumping
 from dpm_assets.backup.counting import refuse_other_counts, row_counts
@@ -56,7 +57,7 @@ class _Upgrade:
         return Path(self.new.root) / "dumps"
 
     def url(self, state: ServerState, database: str) -> str:
-        password = passwords(self.server.home)[ADMINISTRATOR]
+        password = quote(passwords(self.server.home)[ADMINISTRATOR], safe="")
         return f"postgresql://{ADMINISTRATOR}:{password}@127.0.0.1:{state.port}/{database}"
 
 
