@@ -38,6 +38,7 @@ set search_path = pg_catalog, pg_temp;
 \ir functions/rollup_account.sql
 \ir functions/rollup_account_symbol.sql
 \ir functions/rollup_account_recent.sql
+\ir functions/recent_window.sql
 \ir functions/live.sql
 \ir functions/refresh.sql
 \ir functions/rebuild_differences.sql

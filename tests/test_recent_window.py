@@ -80,3 +80,68 @@ def test_without_the_last_days_it_moves_back_and_without_any_it_ends(conn: Conne
     assert window(conn) is None
     assert conn.execute("select count(*) from rollup_account_recent").fetchone() == (0,)
     assert differences(db) == []
+
+
+def trade(conn: Connection, account: str, symbol: str, day: date, trades: int = 1) -> None:
+    conn.execute(
+        "insert into raw_trades_closed (trade_id, account_id, symbol, side, trade_date, lots, profit)"
+        " select gen_random_uuid()::text, %s, %s, 'buy', %s, 0.1, n from generate_series(1, %s) as n",
+        [account, symbol, day, trades],
+    )
+
+
+def favorite(conn: Connection, account: str) -> tuple[str, int, int]:
+    row = conn.execute(
+        "select favorite_symbol, favorite_trades, symbols from rollup_account_recent where account_id = %s", [account]
+    ).fetchone()
+    assert row
+    return row[0], row[1], row[2]
+
+
+def test_a_favorite_stays_until_another_symbol_may_be_ahead(conn: Connection, db: Database) -> None:
+    trade(conn, "z", "EURUSD", LAST, 5)
+    trade(conn, "z", "GBPUSD", LAST - timedelta(3), 2)
+    trade(conn, "z", "XAUUSD", LAST - timedelta(29), 1)
+    conn.execute("call refresh_warehouse()")
+    assert favorite(conn, "z") == ("EURUSD", 5, 3)
+    for symbol, found in (
+        ("GBPUSD", ("EURUSD", 5, 3)),  # 5 of 9
+        ("EURUSD", ("EURUSD", 6, 3)),
+        ("AUDUSD", ("EURUSD", 6, 4)),
+        ("GBPUSD", ("EURUSD", 6, 4)),  # 6 of 12, no more than the others together
+        ("GBPUSD", ("EURUSD", 6, 4)),
+        ("GBPUSD", ("EURUSD", 6, 4)),  # as many of either
+        ("GBPUSD", ("GBPUSD", 7, 4)),
+    ):
+        trade(conn, "z", symbol, LAST)
+        conn.execute("call refresh_warehouse()")
+        assert favorite(conn, "z") == found
+        assert differences(db) == []
+    conn.execute(
+        "delete from raw_trades_closed where account_id = 'z' and symbol = 'GBPUSD' and trade_date = %s", [LAST]
+    )
+    conn.execute("call refresh_warehouse()")
+    assert favorite(conn, "z") == ("EURUSD", 6, 4)
+    assert differences(db) == []
+
+
+def test_symbols_are_counted_that_come_into_the_window_and_leave_it(conn: Connection, db: Database) -> None:
+    """The last day with a symbol says whether it lies in the window, unless that day comes after the window."""
+    trade(conn, "z", "EURUSD", LAST - timedelta(5), 9)
+    trade(conn, "z", "XAUUSD", LAST - timedelta(29), 1)
+    trade(conn, "z", "GBPUSD", LAST - timedelta(40), 1)
+    conn.execute("call refresh_warehouse()")
+    assert favorite(conn, "z") == ("EURUSD", 9, 2)
+    trade(conn, "z", "GBPUSD", LAST + timedelta(2), 1)
+    trade(conn, "z", "EURUSD", LAST - timedelta(6), 1)
+    conn.execute("call refresh_warehouse()")
+    assert favorite(conn, "z") == ("EURUSD", 10, 2)
+    trade(conn, "z", "EURUSD", LAST + timedelta(3), 1)  # EURUSD lies in the window although its last day comes after it
+    trade(conn, "z", "XAUUSD", LAST - timedelta(4), 1)
+    conn.execute("call refresh_warehouse()")
+    assert favorite(conn, "z") == ("EURUSD", 10, 2)
+    for today, symbols in ((LAST + timedelta(1), 2), (LAST + timedelta(2), 3), (LAST + timedelta(4), 3)):
+        set_today(conn, today)
+        conn.execute("call refresh_warehouse()")
+        assert favorite(conn, "z")[2] == symbols
+        assert differences(db) == []

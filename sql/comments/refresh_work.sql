@@ -9,7 +9,8 @@ call prop_trading_model.describe(array[
     ['prop_trading_model.refresh_gone', 'The keys of their rows that are no more.'],
     ['prop_trading_model.refresh_symbol_days', 'Their sums by day and symbol, before and after.'],
     ['prop_trading_model.refresh_account_days', 'Their sums by account and day, before and after.'],
-    ['prop_trading_model.refresh_appended', 'The account-months that are appended to: of the new days alone.']
+    ['prop_trading_model.refresh_appended', 'The account-months that are appended to: of the new days alone.'],
+    ['prop_trading_model.refresh_recent', 'Accounts whose trailing windows move, and by how much.']
 ]);
 
 call prop_trading_model.describe_columns(
@@ -36,4 +37,7 @@ call prop_trading_model.describe_columns_like(
 );
 call prop_trading_model.describe_columns_like(
     'prop_trading_model.rollup_account_month', array['prop_trading_model.refresh_appended']::regclass[]
+);
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.rollup_account_recent', array['prop_trading_model.refresh_recent']::regclass[]
 );

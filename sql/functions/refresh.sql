@@ -106,7 +106,7 @@ begin
             + prop_trading_model.append_account_month()
             + prop_trading_model.append_account()
             + prop_trading_model.move_account_symbol()
-            + prop_trading_model.refresh_account_recent();
+            + prop_trading_model.move_account_recent();
     end if;
     -- A login is in no other rollup: it may have changed alone.
     return written + prop_trading_model.refresh_account();

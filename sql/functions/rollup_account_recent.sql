@@ -1,7 +1,7 @@
 -- rollup_account_recent: what each account did in the trailing 30 days, for the two views by account.
 -- Invariant: it holds for the window that ends with the day in recent_window; null while there is no trade.
--- Accounts that change within the window are recomputed with their keys. When the last day moves, sums move by the days that
--- come into the window and those that leave it.
+-- Sums move by the account-days that change. Favorites do not merge; but of an account that traded its favorite more than all other
+-- symbols together, that is the favorite still. Only the other accounts are recomputed.
 
 -- How an account's symbols and their trades become three measures.
 create or replace function prop_trading_model.favorite_measures() returns text
@@ -59,8 +59,7 @@ language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$ select last_day from prop_trading_model.recent_window $$;
 
--- Recomputes the accounts that changed within the window, wherever it has to move to afterwards; returns the rows written or
--- removed.
+-- Recomputes the accounts of refresh_keys that changed within the window, whatever there is; returns the rows written or removed.
 create or replace function prop_trading_model.refresh_account_recent() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -68,20 +67,36 @@ as $$
 declare
     last_day date := prop_trading_model.recent_day();
     gone bigint;
-    written bigint;
 begin
     if last_day is null then
         return 0;
     end if;
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_recent');
+    insert into prop_trading_model.refresh_recent (account_id)
+    select distinct account_id from prop_trading_model.refresh_keys where trade_date between last_day - 29 and last_day;
+    analyze prop_trading_model.refresh_recent (account_id);
+    delete from prop_trading_model.rollup_account_recent as r
+    using prop_trading_model.refresh_recent as k
+    where r.account_id = k.account_id
+        and not exists (
+            select from prop_trading_model.rollup_account_symbol_day as d
+            where d.account_id = k.account_id and d.trade_date between last_day - 29 and last_day
+        );
+    get diagnostics gone = row_count;
+    return gone + prop_trading_model.recompute_recent('prop_trading_model.refresh_recent', last_day);
+end
+$$;
+
+-- Recomputes the accounts of a table for the window that ends with this day; returns the rows written.
+create or replace function prop_trading_model.recompute_recent(accounts regclass, last_day date) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    written bigint;
+begin
     execute 'insert into prop_trading_model.rollup_account_recent as r ' || prop_trading_model.account_recent_query(
-        format($source$
-            (
-                select distinct account_id from prop_trading_model.refresh_keys
-                where trade_date between %1$L::date - 29 and %1$L
-            ) as k
-            join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id
-            $source$, last_day
-        ),
+        format('%s as k join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id', accounts),
         format('%L::date', last_day)
     ) || $conflict$
         on conflict (account_id) do update set
@@ -94,140 +109,99 @@ begin
         where r is distinct from excluded
         $conflict$;
     get diagnostics written = row_count;
-    delete from prop_trading_model.rollup_account_recent as r
-    using (
-        select distinct account_id from prop_trading_model.refresh_keys where trade_date between last_day - 29 and last_day
-    ) as k
-    where r.account_id = k.account_id
-        and not exists (
-            select from prop_trading_model.rollup_account_symbol_day as d
-            where d.account_id = k.account_id and d.trade_date between last_day - 29 and last_day
-        );
-    get diagnostics gone = row_count;
-    return written + gone;
-end
-$$;
-
--- Makes rollup_account_recent hold for the window that ends with this day. Returns the rows written or removed.
-create or replace function prop_trading_model.move_recent_window(last_day date) returns bigint
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    before date := prop_trading_model.recent_day();
-    written bigint;
-begin
-    -- Further away, so many days differ that the whole window costs no more.
-    if abs(last_day - before) <= 7 then
-        written := prop_trading_model.shift_recent_window(before, last_day);
-    else
-        written := prop_trading_model.remake_recent_window(last_day);
-    end if;
-    update prop_trading_model.recent_window as w set last_day = move_recent_window.last_day;
     return written;
 end
 $$;
 
-create or replace function prop_trading_model.remake_recent_window(last_day date) returns bigint
+-- Moves the accounts of refresh_keys by what refresh_before, refresh_rows and refresh_account_days hold within the window, wherever
+-- it has to move to afterwards; returns the rows written or removed.
+create or replace function prop_trading_model.move_account_recent() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    last_day date := prop_trading_model.recent_day();
+    -- The columns of rollup_account_symbol_day alone: refresh_rows has one more.
+    changes constant text := $changes$
+        select account_id, trade_date, symbol_key, %s as sign,
+            trades::integer, wins::integer, net, lots, lots_counted::integer, lots_squares, volume, volumes::integer,
+            buys::integer, stop_losses::integer, take_profits::integer
+        from prop_trading_model.%I
+        where trade_date between $1 - 29 and $1
+        $changes$;
 begin
-    perform prop_trading_model.find_differences(
-        'prop_trading_model.rollup_account_recent',
-        prop_trading_model.account_recent_query(
-            '(select * from prop_trading_model.rollup_account_symbol_day where {piece}) as r',
-            format('%L::date', last_day)
-        ),
-        prop_trading_model.pieces_by_account('prop_trading_model.rollup_account', 4)
-    );
-    return prop_trading_model.apply_differences('prop_trading_model.rollup_account_recent');
+    if last_day is null then
+        return 0;
+    end if;
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_recent');
+    execute format($statement$
+        insert into prop_trading_model.refresh_recent
+        select
+            account_id, sum(sign * trades), sum(sign * wins), sum(sign * net), max(days),
+            coalesce(sum(sign * trades) filter (where trade_date > $1 - 7), 0),
+            coalesce(sum(sign * wins) filter (where trade_date > $1 - 7), 0),
+            coalesce(sum(sign * net) filter (where trade_date > $1 - 7), 0),
+            sum(sign * lots), sum(sign * lots_counted), sum(sign * lots_squares), sum(sign * volume), sum(sign * volumes),
+            sum(sign * buys), sum(sign * stop_losses), sum(sign * take_profits),
+            coalesce(sum(sign * trades) filter (where symbol_key = favorite_symbol), 0)
+        from (%s union all %s) as changes
+        join (
+            select account_id, sum(sign) as days from prop_trading_model.refresh_account_days
+            where trade_date between $1 - 29 and $1
+            group by account_id
+        ) as account_days using (account_id)
+        left join (select account_id, favorite_symbol from prop_trading_model.rollup_account_recent) as favorites using (account_id)
+        group by account_id
+        $statement$, format(changes, -1, 'refresh_before'), format(changes, 1, 'refresh_rows')
+    ) using last_day;
+    analyze prop_trading_model.refresh_recent (account_id);
+    return prop_trading_model.settle_recent('prop_trading_model.refresh_recent', last_day);
 end
 $$;
 
--- From the window that ends with `before` to the one that ends with `after`, which overlap: a day counts with sign 1 when it comes
--- in, -1 when it leaves, in either window. Favorites do not merge: they are counted anew, in integers.
-create or replace function prop_trading_model.shift_recent_window(before date, after date) returns bigint
+-- Adds the sums of a table like refresh_recent to its accounts, for the window that ends with this day, and recomputes those that
+-- have no row yet or whose favorite may be another one. What an account traded last with each symbol, rollup_account_symbol
+-- tells: how many symbols lie in the window, unless a day after it is among them. Returns the rows written or removed.
+create or replace function prop_trading_model.settle_recent(moves regclass, last_day date) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set default_statistics_target = 10
 as $$
 declare
-    days date[] := array(
-        select day::date
-        from generate_series(least(before, after)::timestamp - interval '29 days', greatest(before, after), '1 day') as day
-        where (day::date between before - 29 and before) <> (day::date between after - 29 and after)
-            or (day::date between before - 6 and before) <> (day::date between after - 6 and after)
-    );
-    pieces text[] := prop_trading_model.pieces_by_account(
-        'prop_trading_model.rollup_account_recent tablesample system (20) repeatable (0)', 4
-    );
     gone bigint;
-    written bigint;
+    moved bigint;
 begin
-    perform prop_trading_model.make_in_pieces('recent_moves', format($query$
-        select
-            account_id,
-            sum(sign * trades::integer) as trades, sum(sign * wins::integer) as wins, sum(sign * net) as net,
-            sum(sign) as days,
-            sum(sign_7d * trades::integer) as trades_7d, sum(sign_7d * wins::integer) as wins_7d, sum(sign_7d * net) as net_7d,
-            sum(sign * lots) as lots, sum(sign * lots_counted::integer) as lots_counted,
-            sum(sign * lots_squares) as lots_squares, sum(sign * volume) as volume, sum(sign * volumes::integer) as volumes,
-            sum(sign * buys::integer) as buys, sum(sign * stop_losses::integer) as stop_losses,
-            sum(sign * take_profits::integer) as take_profits
-        from (
-            select
-                r.account_id,
-                (r.trade_date between %2$L::date - 29 and %2$L)::integer
-                    - (r.trade_date between %1$L::date - 29 and %1$L)::integer as sign,
-                (r.trade_date between %2$L::date - 6 and %2$L)::integer
-                    - (r.trade_date between %1$L::date - 6 and %1$L)::integer as sign_7d,
-                sum(r.trades::integer) as trades, sum(r.wins::integer) as wins, sum(r.net) as net,
-                sum(r.lots) as lots, sum(r.lots_counted::integer) as lots_counted, sum(r.lots_squares) as lots_squares,
-                sum(r.volume) as volume, sum(r.volumes::integer) as volumes, sum(r.buys::integer) as buys,
-                sum(r.stop_losses::integer) as stop_losses, sum(r.take_profits::integer) as take_profits
-            from prop_trading_model.rollup_account_symbol_day as r
-            where r.trade_date between %4$L and %5$L and r.trade_date + 0 = any (%3$L::date[]) and {piece}
-            group by r.account_id, r.trade_date
-        ) as account_days
-        group by account_id
-        $query$, before, after, days, days[1], days[cardinality(days)]
-    ), pieces);
-    analyze pg_temp.recent_moves (account_id);
-    perform prop_trading_model.make_in_pieces('recent_favorites', format($query$
-        select account_id, %2$s
-        from (
-            select account_id, symbol_key, sum(trades::integer) as trades
-            from prop_trading_model.rollup_account_symbol_day
-            where trade_date between %1$L::date - 29 and %1$L and {piece}
-            group by account_id, symbol_key
-        ) as account_symbols
-        group by account_id
-        $query$, after, prop_trading_model.favorite_measures()
-    ), pieces);
-    analyze pg_temp.recent_favorites (account_id);
-    delete from prop_trading_model.rollup_account_recent as r
-    using pg_temp.recent_moves as m
-    where r.account_id = m.account_id and r.trades + m.trades = 0;
+    execute format($statement$
+        delete from prop_trading_model.rollup_account_recent as r
+        using %s as m
+        where r.account_id = m.account_id and r.trades + m.trades = 0
+        $statement$, moves);
     get diagnostics gone = row_count;
-    insert into prop_trading_model.rollup_account_recent as r
-    select
-        m.account_id, m.trades, m.wins, m.net, m.days, m.trades_7d, m.wins_7d, m.net_7d,
-        f.symbols, f.favorite_symbol, f.favorite_trades, m.lots, m.lots_counted, m.lots_squares, m.volume, m.volumes,
-        m.buys, m.stop_losses, m.take_profits
-    from pg_temp.recent_moves as m
-    join pg_temp.recent_favorites as f on f.account_id = m.account_id
-    on conflict (account_id) do update set
-        trades = r.trades + excluded.trades, wins = r.wins + excluded.wins, net = r.net + excluded.net,
-        days = r.days + excluded.days, trades_7d = r.trades_7d + excluded.trades_7d,
-        wins_7d = r.wins_7d + excluded.wins_7d, net_7d = r.net_7d + excluded.net_7d,
-        symbols = excluded.symbols, favorite_symbol = excluded.favorite_symbol,
-        favorite_trades = excluded.favorite_trades, lots = r.lots + excluded.lots,
-        lots_counted = r.lots_counted + excluded.lots_counted, lots_squares = r.lots_squares + excluded.lots_squares,
-        volume = r.volume + excluded.volume, volumes = r.volumes + excluded.volumes, buys = r.buys + excluded.buys,
-        stop_losses = r.stop_losses + excluded.stop_losses, take_profits = r.take_profits + excluded.take_profits;
-    get diagnostics written = row_count;
-    drop table pg_temp.recent_moves, pg_temp.recent_favorites;
-    return gone + written;
+    execute format($statement$
+        with settled as (
+            update prop_trading_model.rollup_account_recent as r
+            set trades = r.trades + m.trades, wins = r.wins + m.wins, net = r.net + m.net, days = r.days + m.days,
+                trades_7d = r.trades_7d + m.trades_7d, wins_7d = r.wins_7d + m.wins_7d, net_7d = r.net_7d + m.net_7d,
+                symbols = s.symbols, favorite_trades = r.favorite_trades + m.favorite_trades,
+                lots = r.lots + m.lots, lots_counted = r.lots_counted + m.lots_counted,
+                lots_squares = r.lots_squares + m.lots_squares, volume = r.volume + m.volume, volumes = r.volumes + m.volumes,
+                buys = r.buys + m.buys, stop_losses = r.stop_losses + m.stop_losses,
+                take_profits = r.take_profits + m.take_profits
+            from %1$s as m
+            join (
+                select
+                    y.account_id, max(y.last_trade_date) as last_trade_date,
+                    count(*) filter (where y.symbol_key <> '' and y.last_trade_date > $1 - 30) as symbols
+                from %1$s as k join prop_trading_model.rollup_account_symbol as y on y.account_id = k.account_id
+                group by y.account_id
+            ) as s on s.account_id = m.account_id
+            where r.account_id = m.account_id and s.last_trade_date <= $1
+                and 2 * (r.favorite_trades + m.favorite_trades) > r.trades + m.trades
+            returning r.account_id
+        )
+        delete from %1$s as m using settled where settled.account_id = m.account_id
+        $statement$, moves) using last_day;
+    get diagnostics moved = row_count;
+    execute format('analyze %s', moves);
+    return gone + moved + prop_trading_model.recompute_recent(moves, last_day);
 end
 $$;

@@ -178,6 +178,28 @@ create unlogged table if not exists prop_trading_model.refresh_appended (
     like prop_trading_model.rollup_account_month
 );
 
+-- Accounts whose rows of rollup_account_recent move, and by how much, favorite_trades by the symbol that is the favorite so far; or
+-- that are recomputed, without a sum.
+create unlogged table if not exists prop_trading_model.refresh_recent (
+    account_id varchar(255) not null,
+    trades bigint,
+    wins bigint,
+    net numeric,
+    days bigint,
+    trades_7d bigint,
+    wins_7d bigint,
+    net_7d numeric,
+    lots numeric,
+    lots_counted bigint,
+    lots_squares numeric,
+    volume numeric,
+    volumes bigint,
+    buys bigint,
+    stop_losses bigint,
+    take_profits bigint,
+    favorite_trades bigint
+);
+
 -- Formulas that several views share. Each gives the digits that PostgreSQL's own aggregate over the same values gives.
 -- Invariant: they mean the same whoever calls them. A search_path of their own would keep them from being inlined; instead
 -- their bodies are written with RETURN, whose names and operators are bound once, when the function is made.
@@ -1061,8 +1083,8 @@ $$;
 
 -- rollup_account_recent: what each account did in the trailing 30 days, for the two views by account.
 -- Invariant: it holds for the window that ends with the day in recent_window; null while there is no trade.
--- Accounts that change within the window are recomputed with their keys. When the last day moves, sums move by the days that
--- come into the window and those that leave it.
+-- Sums move by the account-days that change. Favorites do not merge; but of an account that traded its favorite more than all other
+-- symbols together, that is the favorite still. Only the other accounts are recomputed.
 
 -- How an account's symbols and their trades become three measures.
 create or replace function prop_trading_model.favorite_measures() returns text
@@ -1120,8 +1142,7 @@ language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$ select last_day from prop_trading_model.recent_window $$;
 
--- Recomputes the accounts that changed within the window, wherever it has to move to afterwards; returns the rows written or
--- removed.
+-- Recomputes the accounts of refresh_keys that changed within the window, whatever there is; returns the rows written or removed.
 create or replace function prop_trading_model.refresh_account_recent() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -1129,20 +1150,36 @@ as $$
 declare
     last_day date := prop_trading_model.recent_day();
     gone bigint;
-    written bigint;
 begin
     if last_day is null then
         return 0;
     end if;
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_recent');
+    insert into prop_trading_model.refresh_recent (account_id)
+    select distinct account_id from prop_trading_model.refresh_keys where trade_date between last_day - 29 and last_day;
+    analyze prop_trading_model.refresh_recent (account_id);
+    delete from prop_trading_model.rollup_account_recent as r
+    using prop_trading_model.refresh_recent as k
+    where r.account_id = k.account_id
+        and not exists (
+            select from prop_trading_model.rollup_account_symbol_day as d
+            where d.account_id = k.account_id and d.trade_date between last_day - 29 and last_day
+        );
+    get diagnostics gone = row_count;
+    return gone + prop_trading_model.recompute_recent('prop_trading_model.refresh_recent', last_day);
+end
+$$;
+
+-- Recomputes the accounts of a table for the window that ends with this day; returns the rows written.
+create or replace function prop_trading_model.recompute_recent(accounts regclass, last_day date) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    written bigint;
+begin
     execute 'insert into prop_trading_model.rollup_account_recent as r ' || prop_trading_model.account_recent_query(
-        format($source$
-            (
-                select distinct account_id from prop_trading_model.refresh_keys
-                where trade_date between %1$L::date - 29 and %1$L
-            ) as k
-            join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id
-            $source$, last_day
-        ),
+        format('%s as k join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id', accounts),
         format('%L::date', last_day)
     ) || $conflict$
         on conflict (account_id) do update set
@@ -1155,19 +1192,105 @@ begin
         where r is distinct from excluded
         $conflict$;
     get diagnostics written = row_count;
-    delete from prop_trading_model.rollup_account_recent as r
-    using (
-        select distinct account_id from prop_trading_model.refresh_keys where trade_date between last_day - 29 and last_day
-    ) as k
-    where r.account_id = k.account_id
-        and not exists (
-            select from prop_trading_model.rollup_account_symbol_day as d
-            where d.account_id = k.account_id and d.trade_date between last_day - 29 and last_day
-        );
-    get diagnostics gone = row_count;
-    return written + gone;
+    return written;
 end
 $$;
+
+-- Moves the accounts of refresh_keys by what refresh_before, refresh_rows and refresh_account_days hold within the window, wherever
+-- it has to move to afterwards; returns the rows written or removed.
+create or replace function prop_trading_model.move_account_recent() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    last_day date := prop_trading_model.recent_day();
+    -- The columns of rollup_account_symbol_day alone: refresh_rows has one more.
+    changes constant text := $changes$
+        select account_id, trade_date, symbol_key, %s as sign,
+            trades::integer, wins::integer, net, lots, lots_counted::integer, lots_squares, volume, volumes::integer,
+            buys::integer, stop_losses::integer, take_profits::integer
+        from prop_trading_model.%I
+        where trade_date between $1 - 29 and $1
+        $changes$;
+begin
+    if last_day is null then
+        return 0;
+    end if;
+    perform prop_trading_model.clear_work_table('prop_trading_model.refresh_recent');
+    execute format($statement$
+        insert into prop_trading_model.refresh_recent
+        select
+            account_id, sum(sign * trades), sum(sign * wins), sum(sign * net), max(days),
+            coalesce(sum(sign * trades) filter (where trade_date > $1 - 7), 0),
+            coalesce(sum(sign * wins) filter (where trade_date > $1 - 7), 0),
+            coalesce(sum(sign * net) filter (where trade_date > $1 - 7), 0),
+            sum(sign * lots), sum(sign * lots_counted), sum(sign * lots_squares), sum(sign * volume), sum(sign * volumes),
+            sum(sign * buys), sum(sign * stop_losses), sum(sign * take_profits),
+            coalesce(sum(sign * trades) filter (where symbol_key = favorite_symbol), 0)
+        from (%s union all %s) as changes
+        join (
+            select account_id, sum(sign) as days from prop_trading_model.refresh_account_days
+            where trade_date between $1 - 29 and $1
+            group by account_id
+        ) as account_days using (account_id)
+        left join (select account_id, favorite_symbol from prop_trading_model.rollup_account_recent) as favorites using (account_id)
+        group by account_id
+        $statement$, format(changes, -1, 'refresh_before'), format(changes, 1, 'refresh_rows')
+    ) using last_day;
+    analyze prop_trading_model.refresh_recent (account_id);
+    return prop_trading_model.settle_recent('prop_trading_model.refresh_recent', last_day);
+end
+$$;
+
+-- Adds the sums of a table like refresh_recent to its accounts, for the window that ends with this day, and recomputes those that
+-- have no row yet or whose favorite may be another one. What an account traded last with each symbol, rollup_account_symbol
+-- tells: how many symbols lie in the window, unless a day after it is among them. Returns the rows written or removed.
+create or replace function prop_trading_model.settle_recent(moves regclass, last_day date) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    gone bigint;
+    moved bigint;
+begin
+    execute format($statement$
+        delete from prop_trading_model.rollup_account_recent as r
+        using %s as m
+        where r.account_id = m.account_id and r.trades + m.trades = 0
+        $statement$, moves);
+    get diagnostics gone = row_count;
+    execute format($statement$
+        with settled as (
+            update prop_trading_model.rollup_account_recent as r
+            set trades = r.trades + m.trades, wins = r.wins + m.wins, net = r.net + m.net, days = r.days + m.days,
+                trades_7d = r.trades_7d + m.trades_7d, wins_7d = r.wins_7d + m.wins_7d, net_7d = r.net_7d + m.net_7d,
+                symbols = s.symbols, favorite_trades = r.favorite_trades + m.favorite_trades,
+                lots = r.lots + m.lots, lots_counted = r.lots_counted + m.lots_counted,
+                lots_squares = r.lots_squares + m.lots_squares, volume = r.volume + m.volume, volumes = r.volumes + m.volumes,
+                buys = r.buys + m.buys, stop_losses = r.stop_losses + m.stop_losses,
+                take_profits = r.take_profits + m.take_profits
+            from %1$s as m
+            join (
+                select
+                    y.account_id, max(y.last_trade_date) as last_trade_date,
+                    count(*) filter (where y.symbol_key <> '' and y.last_trade_date > $1 - 30) as symbols
+                from %1$s as k join prop_trading_model.rollup_account_symbol as y on y.account_id = k.account_id
+                group by y.account_id
+            ) as s on s.account_id = m.account_id
+            where r.account_id = m.account_id and s.last_trade_date <= $1
+                and 2 * (r.favorite_trades + m.favorite_trades) > r.trades + m.trades
+            returning r.account_id
+        )
+        delete from %1$s as m using settled where settled.account_id = m.account_id
+        $statement$, moves) using last_day;
+    get diagnostics moved = row_count;
+    execute format('analyze %s', moves);
+    return gone + moved + prop_trading_model.recompute_recent(moves, last_day);
+end
+$$;
+
+-- The window of rollup_account_recent: it ends with the last day that has trades, today at the latest.
+-- Invariant: the day in recent_window and the rollup move together, in one transaction.
 
 -- Makes rollup_account_recent hold for the window that ends with this day. Returns the rows written or removed.
 create or replace function prop_trading_model.move_recent_window(last_day date) returns bigint
@@ -1615,7 +1738,7 @@ begin
             + prop_trading_model.append_account_month()
             + prop_trading_model.append_account()
             + prop_trading_model.move_account_symbol()
-            + prop_trading_model.refresh_account_recent();
+            + prop_trading_model.move_account_recent();
     end if;
     -- A login is in no other rollup: it may have changed alone.
     return written + prop_trading_model.refresh_account();
@@ -3175,7 +3298,8 @@ call prop_trading_model.describe(array[
     ['prop_trading_model.refresh_gone', 'The keys of their rows that are no more.'],
     ['prop_trading_model.refresh_symbol_days', 'Their sums by day and symbol, before and after.'],
     ['prop_trading_model.refresh_account_days', 'Their sums by account and day, before and after.'],
-    ['prop_trading_model.refresh_appended', 'The account-months that are appended to: of the new days alone.']
+    ['prop_trading_model.refresh_appended', 'The account-months that are appended to: of the new days alone.'],
+    ['prop_trading_model.refresh_recent', 'Accounts whose trailing windows move, and by how much.']
 ]);
 
 call prop_trading_model.describe_columns(
@@ -3202,6 +3326,9 @@ call prop_trading_model.describe_columns_like(
 );
 call prop_trading_model.describe_columns_like(
     'prop_trading_model.rollup_account_month', array['prop_trading_model.refresh_appended']::regclass[]
+);
+call prop_trading_model.describe_columns_like(
+    'prop_trading_model.rollup_account_recent', array['prop_trading_model.refresh_recent']::regclass[]
 );
 
 -- What the materialized views, the live views and the views of what is pending show.
@@ -3489,7 +3616,13 @@ comment on function prop_trading_model.account_recent_query is
 comment on function prop_trading_model.recent_day is
     'The day that the windows of rollup_account_recent end with; null while there is no trade.';
 comment on function prop_trading_model.refresh_account_recent is
-    'Recomputes the accounts that changed within the window, wherever it has to move to afterwards; returns the rows written or removed.';
+    'Recomputes the accounts of refresh_keys that changed within the window, whatever there is; returns the rows written or removed.';
+comment on function prop_trading_model.recompute_recent is
+    'Recomputes the accounts of a table for the window of rollup_account_recent that ends with this day; returns the rows written.';
+comment on function prop_trading_model.move_account_recent is
+    'Moves the accounts of refresh_keys by their differences within the window; returns the rows written or removed.';
+comment on function prop_trading_model.settle_recent is
+    'Adds sums to accounts of rollup_account_recent and recomputes those whose favorite may be another; returns the rows written or removed.';
 comment on function prop_trading_model.move_recent_window is
     'Makes rollup_account_recent hold for the window that ends with this day.';
 comment on function prop_trading_model.remake_recent_window is

@@ -54,3 +54,25 @@ create unlogged table if not exists prop_trading_model.refresh_account_days (
 create unlogged table if not exists prop_trading_model.refresh_appended (
     like prop_trading_model.rollup_account_month
 );
+
+-- Accounts whose rows of rollup_account_recent move, and by how much, favorite_trades by the symbol that is the favorite so far; or
+-- that are recomputed, without a sum.
+create unlogged table if not exists prop_trading_model.refresh_recent (
+    account_id varchar(255) not null,
+    trades bigint,
+    wins bigint,
+    net numeric,
+    days bigint,
+    trades_7d bigint,
+    wins_7d bigint,
+    net_7d numeric,
+    lots numeric,
+    lots_counted bigint,
+    lots_squares numeric,
+    volume numeric,
+    volumes bigint,
+    buys bigint,
+    stop_losses bigint,
+    take_profits bigint,
+    favorite_trades bigint
+);
