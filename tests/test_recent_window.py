@@ -84,8 +84,8 @@ def test_without_the_last_days_it_moves_back_and_without_any_it_ends(conn: Conne
 
 def trade(conn: Connection, account: str, symbol: str, day: date, trades: int = 1) -> None:
     conn.execute(
-        "insert into raw_trades_closed (trade_id, account_id, symbol, side, trade_date, lots, profit)"
-        " select gen_random_uuid()::text, %s, %s, 'buy', %s, 0.1, n from generate_series(1, %s) as n",
+        "insert into raw_trades_closed (trade_id, account_id, login, symbol, side, trade_date, lots, profit)"
+        " select gen_random_uuid()::text, %s, 'l', %s, 'buy', %s, 0.1, n from generate_series(1, %s) as n",
         [account, symbol, day, trades],
     )
 
