@@ -72,8 +72,8 @@ def test_a_range_of_months_is_backfilled_from_the_dialog(page: Page, service: Se
     keep_picture(page, "backfill")
     page.get_by_role("button", name="Launch backfill").click()
     page.get_by_role("link", name="View", exact=True).click()
-    expect(page.get_by_text("100% completed")).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("In progress", exact=True)).to_have_count(1, timeout=60_000)  # the column's title alone
+    expect(page.get_by_text("100% completed")).to_be_visible(timeout=180_000)
+    expect(page.get_by_text("In progress", exact=True)).to_have_count(1, timeout=120_000)  # the column's title alone
     runs = service.runs(
         "run_body::json->'tags'->>'dagster/asset_partition_range_start' = %s"
         " and run_body::json->'tags'->>'dagster/asset_partition_range_end' = %s",
@@ -89,7 +89,7 @@ def test_the_checks_of_a_view_are_green(page: Page) -> None:
     page.goto(f"/assets/{VIEW}?view=checks")
     expect(page.get_by_text("equals_recomputation").first).to_be_visible()
     page.get_by_role("button", name="Execute all").click()
-    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(2, timeout=60_000)
+    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(2, timeout=120_000)
     expect(page.get_by_text("Passed", exact=True)).to_be_visible()
     keep_picture(page, "checks")
 
@@ -115,7 +115,7 @@ def test_the_sizes_of_partitions_are_a_picture(page: Page, service: Service) -> 
     page.goto("/assets/partition_statistics?view=overview")
     page.get_by_role("button", name="Materialize").first.click()
     done = "status = 'SUCCESS' and run_body like '%%partition_statistics%%'"
-    wait_for(lambda: bool(service.runs(done)), 60, "the collection of statistics")
+    wait_for(lambda: bool(service.runs(done)), 120, "the collection of statistics")
     page.reload()  # an open page shows that it was materialized, and not with what
     page.get_by_role("row").filter(has_text="raw_trades_closed/sizes").get_by_text("[Show Markdown]").click()
     expect_picture(page, "sizes of raw_trades_closed")
