@@ -55,7 +55,7 @@ class Service:
             self.process = subprocess.Popen(
                 [*DPM, "up", *arguments], env=self.environment, stdout=output, stderr=output
             )
-        wait_for(self._up, 180, f"the UI on port {self.port}")
+        wait_for(self._up, 300, f"the UI on port {self.port}")
 
     def load_sample(self, trades: int, months: int, first: date) -> None:
         """Load a sample through the landing folder of the running service, and wait until the views show it."""
@@ -66,8 +66,8 @@ class Service:
             (self.landing / feed).mkdir(parents=True, exist_ok=True)
             for file in sorted((self.folder / "sample" / feed).glob("*.csv")):
                 file.replace(self.landing / feed / file.name)
-        wait_for(lambda: self.shown() == trades, 120, f"{trades:,} trades in mv_daily_trading_stats")
-        wait_for(self.idle, 60, "the end of the refresh")
+        wait_for(lambda: self.shown() == trades, 300, f"{trades:,} trades in mv_daily_trading_stats")
+        wait_for(self.idle, 180, "the end of the refresh")
 
     def shown(self) -> int:
         """The trades that mv_daily_trading_stats counts; -1 while a change is pending."""
@@ -128,4 +128,4 @@ def wait_for(ready: Callable[[], bool], seconds: float, what: str) -> None:
     give_up = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < give_up, f"{what} did not happen within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(0.2)  # whoever asks more often holds up what is waited for
