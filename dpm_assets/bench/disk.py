@@ -8,12 +8,12 @@ from dpm_assets.bench.plan import Plan
 from dpm_assets.errors import DpmError
 from dpm_assets.server.tuning import largest_log, machine_memory
 
-# Bytes a trade, rounded up from what 300,000, 1 and 2.5 million trades took (files 195, 57 and 40; original 289, v1 311,
-# v2 322); a sort is taken to be as large as the largest index.
+# Bytes a trade, rounded up from what runs of 300,000, 1 and 2.5 million trades took: files 195, 57 and 40; the original 289,
+# v1 311, v2 322. A sort is taken to be as large as the largest index.
 _CSV, _PACKED, _PARQUET = 225, 75, 60
 _BASELINE, _V1, _V2, _SORT = 310, 330, 350, 60
-# Production's rollups weigh the more, the fewer trades an account makes a month: in all it took 483 bytes a trade at 23,000 trades
-# a month, 430 at 77,000 and 407 at 312,000.
+# Production's rollups weigh the more, the fewer trades an account makes a month: in all it took 483 bytes a trade at 23,000
+# trades a month, 430 at 77,000 and 407 at 312,000.
 _DENSE, _ROLLUPS, _SPARSE_MONTH = 310, 190, 250_000
 _SERVER = 600_000_000
 
