@@ -36,11 +36,11 @@ def figures(results: Results) -> dict[str, str]:
         "queries": _bars(go, query_rows(results), x="ms", y="query", axis={"title": "Median, milliseconds", **_LOG}),
         "growth": _panels(
             go, growth_rows(results) if len(results.sizes) > 1 else [], panel="query", order=GROWN, columns=2,
-            x="trades", y="ms", shared_x="Trades",
+            x="trades", y="ms", words=("Trades", "Milliseconds"),
         ),
         "throughput": _panels(
             go, throughput_rows(results), panel="set", order=SETS, columns=3, x="clients", y="per_second",
-            shared_x="Connections",
+            words=("Connections", "Queries a second"),
         ),
         "storage": _storage(go, storage_rows(results)),
         "loads": _bars(go, load_rows(results), x="rate", y="load", axis={"title": "Trades a second"}),
@@ -50,7 +50,8 @@ def figures(results: Results) -> dict[str, str]:
     for name, figure in drawn.items():
         if figure is None:
             continue
-        figure.update_layout(template="plotly_white", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
+        legend = {"orientation": "h", "yref": "container", "y": 1, "yanchor": "top"}
+        figure.update_layout(template="plotly_white", legend=legend, margin={"t": 70, "b": 50})
         found[name] = figure.to_html(
             full_html=False, include_plotlyjs=not found, div_id=f"figure-{name}", config={"displaylogo": False}
         )
@@ -84,7 +85,7 @@ def _bars(go: Any, data: list[Row], *, x: str, y: str, axis: dict[str, Any]) -> 
 
 
 def _panels(
-    go: Any, data: list[Row], *, panel: str, order: Sequence[str], columns: int, x: str, y: str, shared_x: str
+    go: Any, data: list[Row], *, panel: str, order: Sequence[str], columns: int, x: str, y: str, words: tuple[str, str]
 ) -> Any:
     """A small plot for each of the panels, logarithmic both ways."""
     if not data:
@@ -108,8 +109,9 @@ def _panels(
                 place // columns + 1, place % columns + 1,
             )  # fmt: skip
             named.add(title)
-    figure.update_xaxes(type="log", title=shared_x)
+    figure.update_xaxes(type="log", title=words[0])
     figure.update_yaxes(type="log")
+    figure.update_yaxes(title=words[1], col=1)
     figure.update_layout(height=120 + 260 * lines)
     return figure
 
