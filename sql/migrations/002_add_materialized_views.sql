@@ -2736,25 +2736,31 @@ symbols as (
     where d.symbol_key <> ''
     group by d.symbol_key
 ),
--- An account traded a symbol within the window if its last day lies in it; where the last day lies after the window (a
--- trade dated in the future), its days are looked at.
-traders as (
+-- An account traded a symbol within the window if its last day lies in it. Its ends are looked up first, so that workers can
+-- share the counting.
+traders as materialized (
     select
-        s.symbol_key,
+        symbol_key,
         count(*) as traders,
         count(*) filter (
-            where s.last_trade_date between a.first_day and a.last_day
-            or (
-                s.last_trade_date > a.last_day
-                and exists (
-                    select from prop_trading_model.rollup_account_symbol_day as d
-                    where d.account_id = s.account_id and d.symbol_key = s.symbol_key
-                        and d.trade_date between a.first_day and a.last_day
-                )
-            )
-        ) as traders_90d
+            where last_trade_date between (select first_day from as_of) and (select last_day from as_of)
+        ) as traders_90d,
+        max(last_trade_date) as last_trade_date
+    from prop_trading_model.rollup_account_symbol
+    group by symbol_key
+),
+-- Where the last day lies after the window (a trade dated in the future), its days are looked at.
+later_traders as (
+    select s.symbol_key, count(*) as traders_90d
     from prop_trading_model.rollup_account_symbol as s
     cross join as_of as a
+    where (select max(t.last_trade_date) from traders as t) > (select w.last_day from as_of as w)
+        and s.last_trade_date > a.last_day
+        and exists (
+            select from prop_trading_model.rollup_account_symbol_day as d
+            where d.account_id = s.account_id and d.symbol_key = s.symbol_key
+                and d.trade_date between a.first_day and a.last_day
+        )
     group by s.symbol_key
 )
 select
@@ -2781,9 +2787,10 @@ select
     s.trades_90d::bigint as trades_last_90d,
     s.net_90d as profit_last_90d,
     prop_trading_model.rate(s.wins_90d, s.trades_90d) as win_rate_last_90d,
-    coalesce(t.traders_90d, 0) as traders_last_90d
+    coalesce(t.traders_90d, 0) + coalesce(l.traders_90d, 0) as traders_last_90d
 from symbols as s
-left join traders as t using (symbol_key);
+left join traders as t using (symbol_key)
+left join later_traders as l using (symbol_key);
 
 create unique index if not exists mv_symbol_performance_key on prop_trading_model.mv_symbol_performance (std_symbol);
 
