@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 from psycopg import sql
 
-from dpm_assets.columns.catalogue import described
+from dpm_assets.columns.catalogue import LOGS, described
 from dpm_assets.columns.file import FILE, columns, text_of
+from dpm_assets.columns.functions import FUNCTIONS
 from dpm_assets.columns.metadata import column_metadata, tables_read
 from dpm_assets.database import SCHEMA
 from dpm_assets.loads.feeds import FEEDS
@@ -54,7 +55,7 @@ def test_the_file_says_what_the_catalogue_says(database_url: str) -> None:
     assert columns() == found, "run make columns: columns, comments or queries have changed"
 
 
-@pytest.mark.parametrize("table", [*RAW, *MADE])
+@pytest.mark.parametrize("table", [*RAW, *LOGS, *FUNCTIONS, *MADE])
 def test_every_column_says_what_it_is(table: str) -> None:
     schema: dg.TableSchema = column_metadata(table)["dagster/column_schema"]
     assert schema.columns

@@ -1,4 +1,4 @@
-"""The columns of the raw tables, rollups and views as a database has them: types, comments, and what each is made from."""
+"""The columns of the assets as a database has them: types, comments, and what each is made from."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 
 from dpm_assets.columns.file import Described, DescribedColumn
+from dpm_assets.columns.functions import FUNCTIONS, returned_columns
 from dpm_assets.columns.lineage import Catalogue, Column, Sources
 from dpm_assets.database import SCHEMA
 from dpm_assets.loads.feeds import FEEDS
@@ -28,6 +29,9 @@ _RECOMPUTED_BY = {
 _SEEN_THROUGH = {"rollup_latest_account": f"{SCHEMA}.live_latest_account"}
 _RAW = "raw_"
 
+# What the warehouse notes of itself, made from no asset.
+LOGS = ("query_performance_log",)
+
 
 def described(conn: "psycopg.Connection[Any]") -> Described:
     """Read from the catalogue; makes and drops temporary views on the way."""
@@ -38,9 +42,10 @@ def described(conn: "psycopg.Connection[Any]") -> Described:
         for (name, _, _), sources in zip(_columns(conn, table), catalogue.view(view), strict=True)
     }
     found = {
-        feed.table: [DescribedColumn(name, kind, said or "", ()) for name, kind, said in _columns(conn, feed.table)]
-        for feed in FEEDS.values()
+        table: [DescribedColumn(name, kind, said or "", ()) for name, kind, said in _columns(conn, table)]
+        for table in (*(feed.table for feed in FEEDS.values()), *LOGS)
     }
+    found |= {function: returned_columns(conn, function) for function in FUNCTIONS}
     for name in (*ROLLUPS, *VIEWS, *LIVE_VIEWS):
         sources = _recomputed(conn, catalogue, name) if name in _RECOMPUTED_BY else catalogue.view(f"{SCHEMA}.{name}")
         found[name] = [

@@ -22,7 +22,8 @@ class DescribedColumn:
 
 
 Described = dict[str, list[DescribedColumn]]
-"""The columns of each raw table (made from nothing here), rollup, materialized view and live view."""
+"""The columns of each rollup, materialized view and live view, and, made from nothing here, of each raw table, log and function
+whose rows an asset shows."""
 
 
 @lru_cache(maxsize=1)

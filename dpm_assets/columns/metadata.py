@@ -9,7 +9,7 @@ from dpm_assets.columns.file import DescribedColumn, columns
 
 
 def column_metadata(table: str) -> dict[str, Any]:
-    """Schema and lineage of a raw table, rollup or view, as metadata of its definition.
+    """Schema and lineage of a table, rollup, view or function's rows, as metadata of its definition.
 
     The UI draws no lineage of columns, so each description also says in words what its column is made from.
     """

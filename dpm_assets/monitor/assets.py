@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from dpm_assets.code_links import sql_link
+from dpm_assets.columns.metadata import column_metadata
 from dpm_assets.monitor.charts import as_markdown, stacked_bars
 from dpm_assets.monitor.queries import log_queries, slowest
 from dpm_assets.partitions.assets import POOL
@@ -26,7 +27,11 @@ from dpm_assets.warehouse import Warehouse
         "ANALYZE of every partition that was written since its last one, so that plans fit the rows; then size, dead rows, "
         "age and state of each. The numbers are plotted over time; a chart shows the months side by side."
     ),
-    metadata={"dagster/table_name": "prop_trading_model.analyze_partitions", **sql_link("function analyze_partitions")},
+    metadata={
+        "dagster/table_name": "prop_trading_model.analyze_partitions",
+        **column_metadata("analyze_partitions"),
+        **sql_link("function analyze_partitions"),
+    },
 )
 def partition_statistics(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     analyzed = collect_statistics(warehouse.db, context.log.info)
@@ -104,7 +109,10 @@ daily_partition_statistics = dg.ScheduleDefinition(
         "What each statement of this database cost since the snapshot before, from pg_stat_statements: calls, times, rows, "
         "buffers. The views slowest_queries, growing_queries and newly_slow_queries read it. Old snapshots go."
     ),
-    metadata={"dagster/table_name": "prop_trading_model.query_performance_log"},
+    metadata={
+        "dagster/table_name": "prop_trading_model.query_performance_log",
+        **column_metadata("query_performance_log"),
+    },
 )
 def query_performance_log(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     taken = log_queries(warehouse.db, settings().query_log_days)
