@@ -26,7 +26,7 @@ _RETURNED = {
         "last_vacuum": "When VACUUM last ended, autovacuum's or another.",
         "last_analyze": "When ANALYZE last ended, autovacuum's or another.",
         "index_scans": "Scans of its indexes since the statistics were reset.",
-        "pending_keys": "Account-days whose trades have changed since the last refresh; null for another table's, and in the archive where there are none.",
+        "pending_keys": "Account-days whose trades changed since the last refresh; null where there can be none.",
         "table_scans": "Scans of the whole partition since the statistics were reset.",
         "rows_exact": "Rows, counted; null unless that was asked for.",
         "location": "Where the file of its rows is; null while it has none.",
