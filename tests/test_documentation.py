@@ -74,6 +74,13 @@ def test_nothing_is_shown_that_could_be_passed_over() -> None:
     assert sum(block.is_run for block in all_blocks()) > 20
 
 
+def test_no_block_hands_a_password_over_as_an_argument() -> None:
+    """Everybody on a machine sees the arguments of a process: `dpm server run` gives it to PostgreSQL's programs otherwise."""
+    told = re.compile(r"\$\(dpm server url|^(?!\s*(?:export )?\w+=)\S.*\$\{?(?:DPM_\w+_URL|PGPASSWORD)", re.M)
+    assert told.search('psql "$DPM_DATABASE_URL"') and told.search('pg_dump --dbname="$(dpm server url)"')
+    assert [str(block) for block in all_blocks() if block.language == "sh" and told.search(block.text)] == []
+
+
 def _blank(fenced: re.Match[str]) -> str:
     return "\n" * fenced[0].count("\n")
 

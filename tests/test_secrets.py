@@ -68,6 +68,7 @@ NOT_ASKED = {
     "server stop": "stops the server of the tests",
     "server url": "prints it, since that is what it is for",
     "server psql": "becomes psql",
+    "server run": "becomes another program; tests/test_server.py looks at its arguments",
 }
 
 

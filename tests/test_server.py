@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from dpm_assets.errors import DpmError
 from dpm_assets.server import EmbeddedServer
@@ -144,6 +145,24 @@ def test_only_the_owner_reads_passwords_and_data(started: EmbeddedServer) -> Non
     assert started.state().data.stat().st_mode & 0o777 == 0o700
     for password in json.loads((started.home / "passwords.json").read_text()).values():
         assert password not in started.state().log.read_text()
+
+
+def test_a_program_logs_in_with_a_password_that_is_not_among_its_arguments(started: EmbeddedServer) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dpm_assets", "server", "run", *arguments],
+            env={**os.environ, "DPM_HOME": str(started.home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    password = str(conninfo_to_dict(started.url())["password"])
+    assert password not in run("cat", "/proc/self/cmdline").stdout
+    assert f"PGPASSWORD={password}" in run("cat", "/proc/self/environ").stdout.split("\0")
+    assert "PostgreSQL database dump complete" in run("pg_dump", "--schema-only").stdout
+    refused = run("pg_of_nowhere")
+    assert refused.returncode == 2 and "There is no pg_of_nowhere" in refused.stderr
 
 
 def test_variables_of_another_server_change_nothing(

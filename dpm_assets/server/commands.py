@@ -1,9 +1,9 @@
-"""`dpm server start | stop | status | url | psql`."""
+"""`dpm server start | stop | upgrade | status | url | psql | run`."""
 
 import os
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from psycopg.conninfo import conninfo_to_dict
@@ -12,6 +12,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.printing import Terminal
 from dpm_assets.server.connect import embedded_server
 from dpm_assets.server.embedded import EmbeddedServer
+from dpm_assets.server.programs import without_other_servers
 from dpm_assets.settings import settings
 
 app = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL of this warehouse.")
@@ -106,19 +107,37 @@ def psql(
     database: Annotated[str, typer.Option("--database", help="The database: dpm or dagster.")] = "dpm",
 ) -> None:
     """Open psql as the administrator; further arguments are psql's."""
+    _become("psql", context.args, database)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+def run(
+    context: typer.Context,
+    program: Annotated[str, typer.Argument(help="Its name, pg_basebackup say; what follows are its arguments.")],
+    database: Annotated[str, typer.Option("--database", help="The database: dpm or dagster.")] = "dpm",
+) -> None:
+    """Run another of PostgreSQL's programs as the administrator; no argument has the password."""
+    _become(program, context.args, database)
+
+
+def _become(program: str, arguments: list[str], database: str) -> NoReturn:
+    """Replace this process by a program of the server's or else of the PATH, logged in as the administrator."""
     server = _running()
-    inside = Path(server.state().binaries) / "psql"
-    program = str(inside) if inside.exists() else shutil.which("psql")
-    if program is None:
-        raise DpmError("There is no psql beside the server's programs or on the PATH. Install a PostgreSQL client.")
+    inside = Path(server.state().binaries) / program
+    found = str(inside) if inside.exists() else shutil.which(program)
+    if found is None:
+        raise DpmError(
+            f"There is no {program} beside the server's programs or on the PATH. Install a PostgreSQL client."
+        )
     parts = conninfo_to_dict(server.url(database))
     # The password goes through the environment: a command line can be read by every user of the machine.
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    environment = clean | {
+    environment = without_other_servers(os.environ) | {
         "PGPASSWORD": str(parts["password"]),
         "PGHOST": str(parts["host"]),
         "PGPORT": str(parts["port"]),
         "PGUSER": str(parts["user"]),
         "PGDATABASE": database,
     }
-    os.execve(program, [program, *context.args], environment)
+    os.execve(found, [found, *arguments], environment)
