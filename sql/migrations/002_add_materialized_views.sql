@@ -1449,13 +1449,14 @@ as $$
     $query$
 $$;
 
--- That a row r with an account and a day is as the rollups have it.
+-- That a row r with an account and a day is as the rollups have it. NOT IN, of columns that are never null: it is looked up by
+-- hashing, where a planner that expects one row r would go through all that is pending for each.
 create or replace function prop_trading_model.settled_condition() returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select $condition$
-        not exists (select from pending as p where p.account_id = r.account_id and p.trade_date = r.trade_date)
+        (r.account_id, r.trade_date) not in (select p.account_id, p.trade_date from pending as p)
         and not exists (select from marked as m where r.trade_date >= m.lower and r.trade_date < m.upper)
     $condition$
 $$;
