@@ -4,6 +4,7 @@
 """
 
 import json
+from collections import defaultdict
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,11 +29,14 @@ whose rows an asset shows."""
 
 @lru_cache(maxsize=1)
 def columns() -> Described:
-    """What the file says."""
-    return {
-        table: [DescribedColumn(name, kind, said, tuple(made_from)) for name, kind, said, made_from in rows]
-        for table, rows in json.loads(FILE.read_text(encoding="utf-8")).items()
-    }
+    """What the file says. Of a newer table, nothing: the graph has to stand for the file to be written."""
+    return defaultdict(
+        list,
+        {
+            table: [DescribedColumn(name, kind, said, tuple(made_from)) for name, kind, said, made_from in rows]
+            for table, rows in json.loads(FILE.read_text(encoding="utf-8")).items()
+        },
+    )
 
 
 def text_of(found: Described) -> str:
