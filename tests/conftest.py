@@ -198,6 +198,19 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
+# The tests of a group share what is dear to make, so they run on one worker. The longest groups begin first: one that begins last
+# keeps one worker busy when the others have nothing left.
+_FIRST = ("service", "kills of loads", "bench", "permutations", "backup")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        group = item.get_closest_marker("xdist_group")
+        return _FIRST.index(group.args[0]) if group and group.args[0] in _FIRST else len(_FIRST)
+
+    items.sort(key=place)
+
+
 _COUNTED = ("permutation", "kill", "mutation")
 
 

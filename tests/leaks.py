@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import secrets
 import threading
 import zlib
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from dpm_assets.private import make_home
 from dpm_assets.server import EmbeddedServer
 from tests.service import Service
 
-# Its middle needs no encoding, so it is found however the rest is written.
-KNOWN = "kennw0rt7Qx"
+# Its middle needs no encoding, so it is found however the rest is written. Another one in each process: what a test beside this one
+# plants is not this one's.
+KNOWN = f"kennw0rt{secrets.token_hex(4)}"
 PASSWORD = f"ä@:/%?#&=+ {KNOWN}'\"\\[$HOME]"
 
 ITS_FILE = "passwords.json"

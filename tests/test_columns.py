@@ -22,8 +22,8 @@ pytestmark = pytest.mark.sql
 MADE = (*ROLLUPS, *VIEWS, *LIVE_VIEWS)
 RAW = [feed.table for feed in FEEDS.values()]
 
-# Edges that no column comes along: that there is a partition, the day that the trailing windows end with, and whether an account with
-# trades after the window has some within it.
+# Edges that no column comes along: that there is a partition, the day that the trailing windows end with, and whether an account
+# with trades after the window has some within it.
 WITHOUT_COLUMNS = {
     "rollup_account_symbol_day": {"trade_partitions"},
     "rollup_account_recent": {"rollup_market_day"},
