@@ -17,8 +17,8 @@ from dpm_assets.private import make_home
 from dpm_assets.server import EmbeddedServer
 from tests.service import Service
 
-# Its middle needs no encoding, so it is found however the rest is written. Another one in each process: what a test beside this one
-# plants is not this one's.
+# Its middle needs no encoding, so it is found however the rest is written. Another one in each process: what is
+# planted by a test beside this one is not this one's.
 KNOWN = f"kennw0rt{secrets.token_hex(4)}"
 PASSWORD = f"ä@:/%?#&=+ {KNOWN}'\"\\[$HOME]"
 
