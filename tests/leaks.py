@@ -3,7 +3,6 @@
 import json
 import mmap
 import os
-import secrets
 import threading
 import zlib
 from collections.abc import Iterator
@@ -17,9 +16,9 @@ from dpm_assets.private import make_home
 from dpm_assets.server import EmbeddedServer
 from tests.service import Service
 
-# Its middle needs no encoding, so it is found however the rest is written. Another one in each process: what is
-# planted by a test beside this one is not this one's.
-KNOWN = f"kennw0rt{secrets.token_hex(4)}"
+# Its middle needs no encoding, so it is found however the rest is written. Tests that hand it to a process are in the
+# group of those that look at all processes.
+KNOWN = "kennw0rt7Qx"
 PASSWORD = f"ä@:/%?#&=+ {KNOWN}'\"\\[$HOME]"
 
 ITS_FILE = "passwords.json"

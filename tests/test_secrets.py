@@ -20,6 +20,8 @@ from tests.command_line import Ended, dpm
 from tests.leaks import KNOWN, PASSWORD, files_holding
 from tests.trade_rows import trade, write
 
+pytestmark = pytest.mark.xdist_group("service")
+
 # What each command is given; FOLDER is the test's.
 ASKED: dict[str, list[list[str]]] = {
     "load": [["FOLDER/none.csv"], [f"http://me:{KNOWN}@127.0.0.1:1/rows.csv?key={KNOWN}"], [f"sftp://me:{KNOWN}@127.0.0.1:1/a.csv"]],
