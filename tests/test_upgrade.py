@@ -153,9 +153,9 @@ def test_an_upgrade_that_is_killed_at_any_step_leaves_the_old_data_in_use_and_be
     ("renamed", "by"), [("neither", "upgrade"), ("the old", "upgrade"), ("the old", "start"), ("both", "start")]
 )
 def test_a_switch_that_was_killed_is_ended_by_whoever_comes_next(
-    original: Original, not_switched: Path, tmp_path: Path, renamed: str, by: str
+    original: Original, not_switched: Path, renamed: str, by: str
 ) -> None:
-    home = copied(not_switched, original.home.with_name(tmp_path.name))
+    home = copied(not_switched, original.home.with_name(f"{renamed.replace(' ', '_')}_renamed_then_{by}"))
     root = home / "postgres"
     if renamed != "neither":
         (root / "data").rename(root / "data.15")
