@@ -67,11 +67,11 @@ comment on function prop_trading_model.recent_day is
 comment on function prop_trading_model.refresh_account_recent is
     'Recomputes the accounts of refresh_keys that changed within the window, whatever there is; returns the rows written or removed.';
 comment on function prop_trading_model.recompute_recent is
-    'Recomputes the accounts of a table for the window of rollup_account_recent that ends with this day; returns the rows written.';
+    'Recomputes the accounts of refresh_recent for the window that ends with this day; returns the rows written.';
 comment on function prop_trading_model.move_account_recent is
     'Moves the accounts of refresh_keys by their differences within the window; returns the rows written or removed.';
 comment on function prop_trading_model.settle_recent is
-    'Adds sums to accounts of rollup_account_recent and recomputes those whose favorite may be another; returns the rows written or removed.';
+    'Adds the sums of refresh_recent to its accounts and recomputes those whose favorite may be another; returns the rows written or removed.';
 comment on function prop_trading_model.move_recent_window is
     'Makes rollup_account_recent hold for the window that ends with this day.';
 comment on function prop_trading_model.remake_recent_window is

@@ -83,12 +83,12 @@ begin
             where d.account_id = k.account_id and d.trade_date between last_day - 29 and last_day
         );
     get diagnostics gone = row_count;
-    return gone + prop_trading_model.recompute_recent('prop_trading_model.refresh_recent', last_day);
+    return gone + prop_trading_model.recompute_recent(last_day);
 end
 $$;
 
--- Recomputes the accounts of a table for the window that ends with this day; returns the rows written.
-create or replace function prop_trading_model.recompute_recent(accounts regclass, last_day date) returns bigint
+-- Recomputes the accounts of refresh_recent for the window that ends with this day; returns the rows written.
+create or replace function prop_trading_model.recompute_recent(last_day date) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -96,7 +96,8 @@ declare
     written bigint;
 begin
     execute 'insert into prop_trading_model.rollup_account_recent as r ' || prop_trading_model.account_recent_query(
-        format('%s as k join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id', accounts),
+        'prop_trading_model.refresh_recent as k'
+        ' join prop_trading_model.rollup_account_symbol_day as r on r.account_id = k.account_id',
         format('%L::date', last_day)
     ) || $conflict$
         on conflict (account_id) do update set
@@ -155,14 +156,14 @@ begin
         $statement$, format(changes, -1, 'refresh_before'), format(changes, 1, 'refresh_rows')
     ) using last_day;
     analyze prop_trading_model.refresh_recent (account_id);
-    return prop_trading_model.settle_recent('prop_trading_model.refresh_recent', last_day);
+    return prop_trading_model.settle_recent(last_day);
 end
 $$;
 
--- Adds the sums of a table like refresh_recent to its accounts, for the window that ends with this day, and recomputes those that
--- have no row yet or whose favorite may be another one. What an account traded last with each symbol, rollup_account_symbol
--- tells: how many symbols lie in the window, unless a day after it is among them. Returns the rows written or removed.
-create or replace function prop_trading_model.settle_recent(moves regclass, last_day date) returns bigint
+-- Adds the sums of refresh_recent to its accounts, for the window that ends with this day, and recomputes those that have no row yet
+-- or whose favorite may be another one. What an account traded last with each symbol, rollup_account_symbol tells: how many symbols
+-- lie in the window, unless a day after it is among them. Returns the rows written or removed.
+create or replace function prop_trading_model.settle_recent(last_day date) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -170,38 +171,35 @@ declare
     gone bigint;
     moved bigint;
 begin
-    execute format($statement$
-        delete from prop_trading_model.rollup_account_recent as r
-        using %s as m
-        where r.account_id = m.account_id and r.trades + m.trades = 0
-        $statement$, moves);
+    delete from prop_trading_model.rollup_account_recent as r
+    using prop_trading_model.refresh_recent as m
+    where r.account_id = m.account_id and r.trades + m.trades = 0;
     get diagnostics gone = row_count;
-    execute format($statement$
-        with settled as (
-            update prop_trading_model.rollup_account_recent as r
-            set trades = r.trades + m.trades, wins = r.wins + m.wins, net = r.net + m.net, days = r.days + m.days,
-                trades_7d = r.trades_7d + m.trades_7d, wins_7d = r.wins_7d + m.wins_7d, net_7d = r.net_7d + m.net_7d,
-                symbols = s.symbols, favorite_trades = r.favorite_trades + m.favorite_trades,
-                lots = r.lots + m.lots, lots_counted = r.lots_counted + m.lots_counted,
-                lots_squares = r.lots_squares + m.lots_squares, volume = r.volume + m.volume, volumes = r.volumes + m.volumes,
-                buys = r.buys + m.buys, stop_losses = r.stop_losses + m.stop_losses,
-                take_profits = r.take_profits + m.take_profits
-            from %1$s as m
-            join (
-                select
-                    y.account_id, max(y.last_trade_date) as last_trade_date,
-                    count(*) filter (where y.symbol_key <> '' and y.last_trade_date > $1 - 30) as symbols
-                from %1$s as k join prop_trading_model.rollup_account_symbol as y on y.account_id = k.account_id
-                group by y.account_id
-            ) as s on s.account_id = m.account_id
-            where r.account_id = m.account_id and s.last_trade_date <= $1
-                and 2 * (r.favorite_trades + m.favorite_trades) > r.trades + m.trades
-            returning r.account_id
-        )
-        delete from %1$s as m using settled where settled.account_id = m.account_id
-        $statement$, moves) using last_day;
+    with settled as (
+        update prop_trading_model.rollup_account_recent as r
+        set trades = r.trades + m.trades, wins = r.wins + m.wins, net = r.net + m.net, days = r.days + m.days,
+            trades_7d = r.trades_7d + m.trades_7d, wins_7d = r.wins_7d + m.wins_7d, net_7d = r.net_7d + m.net_7d,
+            symbols = s.symbols, favorite_trades = r.favorite_trades + m.favorite_trades,
+            lots = r.lots + m.lots, lots_counted = r.lots_counted + m.lots_counted,
+            lots_squares = r.lots_squares + m.lots_squares, volume = r.volume + m.volume, volumes = r.volumes + m.volumes,
+            buys = r.buys + m.buys, stop_losses = r.stop_losses + m.stop_losses,
+            take_profits = r.take_profits + m.take_profits
+        from prop_trading_model.refresh_recent as m
+        join (
+            select
+                y.account_id, max(y.last_trade_date) as last_trade_date,
+                count(*) filter (where y.symbol_key <> '' and y.last_trade_date > last_day - 30) as symbols
+            from prop_trading_model.refresh_recent as k
+            join prop_trading_model.rollup_account_symbol as y on y.account_id = k.account_id
+            group by y.account_id
+        ) as s on s.account_id = m.account_id
+        where r.account_id = m.account_id and s.last_trade_date <= last_day
+            and 2 * (r.favorite_trades + m.favorite_trades) > r.trades + m.trades
+        returning r.account_id
+    )
+    delete from prop_trading_model.refresh_recent as m using settled where settled.account_id = m.account_id;
     get diagnostics moved = row_count;
-    execute format('analyze %s', moves);
-    return gone + moved + prop_trading_model.recompute_recent(moves, last_day);
+    analyze prop_trading_model.refresh_recent;
+    return gone + moved + prop_trading_model.recompute_recent(last_day);
 end
 $$;
