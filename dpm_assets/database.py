@@ -35,6 +35,7 @@ class Database:
 
     def __init__(self, url: str, application_name: str = "dpm", max_connections: int = 8) -> None:
         self.url = url
+        self.max_connections = max_connections
         self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             url,
             min_size=0,

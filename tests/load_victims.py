@@ -16,6 +16,7 @@ from dpm_assets.definitions import defs
 from dpm_assets.errors import DpmError
 from dpm_assets.loads import landing, sensors
 from dpm_assets.loads.load import load_file
+from dpm_assets.loads.several import load_files
 from dpm_assets.settings import settings
 
 _JOB = defs.resolve_job_def("load_landing")
@@ -33,6 +34,11 @@ def run(url: str, folder: Path) -> BaseProcess:
     return _start(_tick_and_run, url, folder)
 
 
+def several(url: str, folder: Path) -> BaseProcess:
+    """Loads all files in landing/trades at the same time and leaves them there."""
+    return _start(_load_several, url, folder)
+
+
 def _start(target: Callable[[str, Path], None], url: str, folder: Path) -> BaseProcess:
     process = _processes.Process(target=target, args=(url, folder))
     process.start()
@@ -46,6 +52,13 @@ def _load(url: str, folder: Path) -> None:
         except DpmError as error:
             (folder / "said.txt").write_text(str(error))
             sys.exit(1)
+
+
+def _load_several(url: str, folder: Path) -> None:
+    files = sorted((folder / "landing" / "trades").glob("*.csv"))
+    with Database(url) as db:
+        for _ in load_files(db, files, jobs=len(files)):
+            pass
 
 
 def _tick_and_run(url: str, folder: Path) -> None:

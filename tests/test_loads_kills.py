@@ -232,3 +232,32 @@ def test_two_runs_that_are_offered_the_same_file_load_it_once(url: str, folder: 
         process.join(SECONDS)
         assert process.exitcode == 0
     assert state(url) == (ROWS, 1)
+
+
+@pytest.mark.sql
+@pytest.mark.kill
+def test_a_kill_of_loads_at_the_same_time_leaves_whole_files_only(url: str, folder: Path) -> None:
+    """The first is committed, the second stands before its commit, and the third can only come after it."""
+    landing = folder / "landing" / "trades"
+    (landing / "one.csv").unlink()
+    for number, day in enumerate(("2025-03-03", "2025-03-04", "2025-04-01")):
+        many(landing / f"{number}.csv", ROWS, day, first=number * ROWS)
+    at_the_second = _waits_for_advice(
+        url,
+        "create function wait_here() returns trigger language plpgsql as"
+        f" $$ begin perform pg_advisory_xact_lock_shared({LOCK}); return null; end $$;"
+        " create trigger wait_here after insert on load_batches for each row when (new.file like '%/1.csv')"
+        " execute function wait_here()",
+    )
+    with session(url, autocommit=True) as observer, at_the_second as holder:
+        process = load_victims.several(url, folder)
+        backend = wait_until_it_stands(observer, holder, process)
+        process.kill()
+        process.join(SECONDS)
+        assert process.exitcode == -signal.SIGKILL
+        wait_until_gone(observer, backend)
+    assert state(url) == (ROWS, 1)
+    again = load_victims.several(url, folder)
+    again.join(SECONDS)
+    assert again.exitcode == 0
+    assert state(url) == (3 * ROWS, 3)

@@ -14,7 +14,8 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.finding import find_files
-from dpm_assets.loads.load import LoadResult, load_file
+from dpm_assets.loads.result import LoadResult
+from dpm_assets.loads.several import File, Outcome, load_files
 from dpm_assets.loads.staging import Progress as ShowProgress
 from dpm_assets.loads.taking import public_name
 from dpm_assets.printing import Terminal
@@ -53,31 +54,39 @@ def load(
             "--replace-days", help="Trades: the file holds all of its account-days; what it lacks was busted."
         ),
     ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", min=1, max=64, help="Files loaded at the same time; the outcome is that of one after the other."
+        ),
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Load files into the warehouse: each once, wholly or not at all. Exit code 1 when one was refused."""
     asked: dict[str, Any] = {"full_history": full_history, "complete": complete, "replace_days": replace_days}
     asked = {name: wanted for name, wanted in asked.items() if wanted}
-    files = _only_one(find_files(paths)) if complete else find_files(paths)
+    found = find_files(paths) if jobs == 1 and not complete else list(find_files(paths))
+    files = _only_one(found) if complete else found
     refused = False
-    with Database(warehouse_url(), application_name="dpm load") as db:
-        for path in files:
-            try:
-                with _progress(path, quiet=as_json) as progress:
-                    result = load_file(db, path, feed, progress=progress, max_rejects=max_rejects, **asked)
-            except FileRefused as error:
-                refused = True
-                _say(
-                    as_json,
-                    str(error),
-                    {"file": public_name(path), "status": "refused", "message": str(error)},
-                    error=True,
-                )
-                continue
-            refused = refused or result.status == "refused"
-            _show(result, as_json)
+    with (
+        Database(warehouse_url(), application_name="dpm load", max_connections=max(8, jobs + 2)) as db,
+        _Bars(shown=not as_json and sys.stderr.isatty()) as bars,
+    ):
+        for path, outcome in load_files(db, files, feed, jobs=jobs, progress=bars.of, max_rejects=max_rejects, **asked):
+            with bars.hidden():
+                refused = _show_outcome(path, outcome, as_json) or refused
     if refused:
         raise typer.Exit(1)
+
+
+def _show_outcome(path: File, outcome: Outcome, as_json: bool) -> bool:
+    """Whether the file was refused."""
+    if isinstance(outcome, FileRefused):
+        answer = {"file": public_name(path), "status": "refused", "message": str(outcome)}
+        _say(as_json, str(outcome), answer, error=True)
+        return True
+    _show(outcome, as_json)
+    return outcome.status == "refused"
 
 
 def _only_one(files: Iterable[str | Path]) -> list[str | Path]:
@@ -91,16 +100,40 @@ def _only_one(files: Iterable[str | Path]) -> list[str | Path]:
     return found
 
 
-@contextmanager
-def _progress(path: str | Path, quiet: bool) -> Iterator[ShowProgress | None]:
-    """A bar for a long load at a terminal; nothing otherwise."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
-        task = bar.add_task(public_name(path).rpartition("/")[2], visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total >= _LONG_LOAD)
+class _Bars:
+    """A bar for each long load at a terminal, gone when the load ends; nothing otherwise."""
+
+    def __init__(self, shown: bool) -> None:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=Terminal(stderr=True), transient=True) if shown else None
+
+    def of(self, path: File) -> ShowProgress | None:
+        if not self._bars:
+            return None
+        bars, task = self._bars, self._bars.add_task(public_name(path).rpartition("/")[2], visible=False)
+
+        def show(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total, visible=total >= _LONG_LOAD and done < total)
+
+        return show
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """While something is printed: below a bar it would be overwritten."""
+        if self._bars:
+            self._bars.stop()
+        yield
+        if self._bars:
+            self._bars.start()
+
+    def __enter__(self) -> "_Bars":
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._bars.stop()
 
 
 def _show(result: LoadResult, as_json: bool) -> None:

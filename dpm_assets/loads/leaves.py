@@ -11,6 +11,7 @@ from dpm_assets.calendar import month_of
 from dpm_assets.database import SCHEMA
 from dpm_assets.loads.feeds import Feed
 from dpm_assets.loads.merging import Overtaken
+from dpm_assets.loads.turns import OutOfTurn, Turn
 
 
 def ensure_leaves(conn: psycopg.Connection[Any], feed: Feed, days: Iterable[date]) -> None:
@@ -33,8 +34,9 @@ class MonthTargets:
     is faster by half than to keep indexes and the change log row by row.
     """
 
-    def __init__(self, conn: psycopg.Connection[Any], feed: Feed, batch_id: int) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], feed: Feed, batch_id: int, turn: Turn) -> None:
         self._conn = conn
+        self._turn = turn
         self._feed = feed
         self._batch_id = batch_id
         self._targets: dict[date, sql.Composable] = {}
@@ -42,7 +44,7 @@ class MonthTargets:
 
     def of(self, month: date) -> sql.Composable:
         """The month's leaf, held until the transaction ends; the parent where the leaf is somebody else's and not as ours
-        are."""
+        are. Raises OutOfTurn when a file whose turn is before is about to make the leaf."""
         if month not in self._targets:
             self._targets[month] = self._leaf(month) or self._make(month) or sql.Identifier(SCHEMA, self._feed.table)
         return self._targets[month]
@@ -59,6 +61,8 @@ class MonthTargets:
         query = "select prop_trading_model.make_bare_month(%s::date, %s)"
         bare = self._named(self._conn.execute(query, [month, self._batch_id]).fetchone())
         if bare:
+            if not self._turn.is_first(month):
+                raise OutOfTurn
             self._bare.append(month)
         return bare
 

@@ -2,6 +2,8 @@
 
 import itertools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,17 @@ from dpm_assets.loads.explaining import explained
 from dpm_assets.loads.header import Header, read_header, with_more_fields
 from dpm_assets.loads.json_lines import MoreColumns
 from dpm_assets.loads.late import InArchive, noticed, settle_late
+from dpm_assets.loads.old_copies import Contradicted
 from dpm_assets.loads.options import Options
 from dpm_assets.loads.reading import sieve_for
 from dpm_assets.loads.rejects import RejectLimit, Rejects
 from dpm_assets.loads.result import LoadResult
 from dpm_assets.loads.retried_rejects import Retry
+from dpm_assets.loads.sifting import Sieve
 from dpm_assets.loads.source import Source
 from dpm_assets.loads.staging import Progress, discard_stage
 from dpm_assets.loads.taking import public_name, taken
+from dpm_assets.loads.turns import OutOfTurn, Turn
 from dpm_assets.loads.writing import TRY_AGAIN, Writing
 
 _NAMED = 20  # of columns that the feed does not know
@@ -40,6 +45,7 @@ def load_file(
     replace_days: bool = False,
     retry: Retry | None = None,
     follow_links: bool = True,
+    turn: Turn | None = None,
 ) -> LoadResult:
     """Load one file in one transaction: its rows, its rejects and its row in the ledger.
 
@@ -50,27 +56,28 @@ def load_file(
     those that it lacks are closed, of whichever account. `replace_days`: a full export of the account-days in it, so
     their trades that it lacks were busted. A file with rejects removes nothing. The rows of a `retry`
     are rejects of an earlier batch, which are settled in the same transaction. Without `follow_links` a link is no file.
+    `turn`: of a file that is loaded at the same time as others (`several.load_files`).
 
     Raises FileRefused (a DpmError) when the file itself is at fault, DpmError when something else is; then nothing of
     it is loaded, and it may be offered again.
     """
-    options = Options(RejectLimit.parse(max_rejects), full_history, complete, replace_days, progress, retry)
+    options = Options(
+        RejectLimit.parse(max_rejects), full_history, complete, replace_days, progress, retry, turn or Turn()
+    )
     begun = time.monotonic()
     with explained(public_name(path)), taken(path, follow_links) as source:
         header = read_header(source, feed)
         options.check(header.feed)
-        while True:
-            try:
-                result = _load_with(db, source, header, options)
-            except MoreColumns as more:
-                header = with_more_fields(source, header, more.columns)
-                continue
-            return replace(result, seconds=round(time.monotonic() - begun, 3))
+        result = _load_with(db, source, header, options)
+        return replace(result, seconds=round(time.monotonic() - begun, 3))
 
 
 def _load_with(db: Database, source: Source, header: Header, options: Options) -> LoadResult:
-    """Raises MoreColumns, with nothing loaded, when the file has columns that its header does not tell of."""
+    """Begun anew, with nothing loaded so far, for columns that the header does not tell of, and for an archived month."""
     with db.connection("dpm_loader") as conn:
+        options.turn.enter(conn)
+        if not options.turn.is_first((header.feed.name, source.sha256)):
+            options.turn.wait()
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
             return earlier
         entry = ledger.open_entry(conn, source, header, _remarks(header), options.retry)
@@ -78,27 +85,53 @@ def _load_with(db: Database, source: Source, header: Header, options: Options) -
             try:
                 with noticed():
                     return _tidy_up(conn, _load(conn, entry, options))
+            except MoreColumns as more:
+                header = with_more_fields(source, header, more.columns)
+                entry = replace(entry, header=header, remarks=_remarks(header))
             except InArchive as late:
-                settle_late(db, source.name, late)
+                if options.turn.has_come():
+                    settle_late(db, source.name, late)
+                options.turn.wait()
 
 
 def _load(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) -> LoadResult:
-    """Straight into the table if that promises well; the careful way if it does not, or something came in between."""
-    sieve = sieve_for(entry.header)
-    try:
-        with Rejects(entry.batch_id) as rejects:
-            writing = Writing(conn, entry, options, rejects, columns=sieve.judge.columns)
-            with open_chunks(entry.source, sieve, writing.instead_of_null()) as chunks:
-                first = next(chunks)
-                way = writing.directly if writing.promises_well(first) else writing.carefully
-                return way(itertools.chain([first], chunks))
-    except TRY_AGAIN:
+    """As the file promises, also ahead of its turn; what went wrong then is done again in it, and what goes wrong in it with
+    care."""
+    while True:
+        ahead = not options.turn.has_come()
+        try:
+            return _load_as_promised(conn, entry, options)
+        except Contradicted:
+            ahead = False
+        except (OutOfTurn, *TRY_AGAIN):
+            options.turn.wait()
         if earlier := ledger.already_loaded(conn, entry.source, entry.feed):
             return earlier
+        if not ahead:
+            break
+    with _opened(conn, entry, options) as (writing, sieve), open_chunks(entry.source, sieve, {}) as chunks:
+        return writing.carefully(chunks)
+
+
+def _load_as_promised(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) -> LoadResult:
+    """Straight into the table if that promises well; the careful way if it does not. Raises one of TRY_AGAIN when
+    something came in between."""
+    with (
+        _opened(conn, entry, options) as (writing, sieve),
+        open_chunks(entry.source, sieve, writing.instead_of_null()) as chunks,
+    ):
+        first = next(chunks)
+        way = writing.directly if writing.promises_well(first) else writing.carefully
+        return way(itertools.chain([first], chunks))
+
+
+@contextmanager
+def _opened(
+    conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options
+) -> Iterator[tuple[Writing, Sieve[Any]]]:
+    sieve = sieve_for(entry.header)
     with Rejects(entry.batch_id) as rejects:
-        writing = Writing(conn, entry, options, rejects, columns=sieve.judge.columns)
-        with open_chunks(entry.source, sieve, {}) as chunks:
-            return writing.carefully(chunks)
+        yield Writing(conn, entry, options, rejects, columns=sieve.judge.columns), sieve
 
 
 def _tidy_up(conn: psycopg.Connection[Any], result: LoadResult) -> LoadResult:

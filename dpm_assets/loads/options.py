@@ -1,12 +1,13 @@
 """What a load is asked for beside its file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.feeds import Feed
 from dpm_assets.loads.rejects import RejectLimit
 from dpm_assets.loads.retried_rejects import Retry
 from dpm_assets.loads.staging import Progress
+from dpm_assets.loads.turns import Turn
 from dpm_assets.settings import settings
 
 
@@ -20,6 +21,7 @@ class Options:
     replace_days: bool = False
     progress: Progress | None = None
     retry: Retry | None = None
+    turn: Turn = field(default_factory=Turn)
 
     @property
     def correction_days(self) -> int | None:

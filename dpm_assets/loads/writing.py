@@ -84,6 +84,7 @@ class Writing:
             for chunk in self._counted(chunks):
                 stage.take(chunk)
         self.entry.source.check_unchanged()
+        self.options.turn.wait()
         if self.options.limit.exceeded(self.rejects.count, self.rows_read):
             return self._refuse()
         require_hot(self.conn, self.feed, stage.staged.days)
@@ -106,18 +107,22 @@ class Writing:
         )
 
     def directly(self, chunks: Iterable[Chunk]) -> LoadResult:
-        """Raises one of TRY_AGAIN, with nothing written, when the careful way has to be taken; InArchive as that does."""
+        """Raises one of TRY_AGAIN, with nothing written, when the careful way has to be taken; InArchive as that does; OutOfTurn
+        when the file has to be done again in its turn."""
         result: LoadResult | None = None
+        turn = self.options.turn
         with self.conn.transaction() as transaction:
             self._begin()
             copies = ColdCopies(self.conn, dated=True)
-            targets = MonthTargets(self.conn, self.feed, self.entry.batch_id)
+            targets = MonthTargets(self.conn, self.feed, self.entry.batch_id, turn)
             direct = DirectCopy(self.conn, self.feed, self.columns, self.entry.batch_id, targets)
             for chunk in self._counted(chunks):
                 direct.take(chunk)
+                turn.give_way(self.conn)
             self.entry.source.check_unchanged()
             if self.options.limit.exceeded(self.rejects.count, self.rows_read):
                 raise psycopg.Rollback(transaction)
+            turn.wait(self.conn)
             if result := self._earlier():
                 raise psycopg.Rollback(transaction)
             targets.attach()
@@ -216,6 +221,7 @@ class Writing:
             options=self.options.named,
             source=self.entry.source,
         )
+        self.options.turn.wait()
         with self.conn.transaction():
             ledger.write(self.conn, self.entry, result, self.rejects)
         return result
