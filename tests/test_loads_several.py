@@ -192,7 +192,7 @@ def test_what_is_not_the_fault_of_a_file_ends_the_loads_at_its_place(
     assert isinstance(first, LoadResult) and first.rows_inserted == 100
     assert isinstance(error, DpmError) and "2.csv: the server's disk is full" in str(error)
     assert value(db, "select count(*) from raw_trades_closed") == 100
-    assert value(db, "select count(*) from pg_class where relname like '%%batch_%%' and relkind = 'r'") == 0
+    assert value(db, "select count(*) from pg_class where relname like 'raw%%batch%%'") == 0
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Taking the sample's rows into a system: with every index in place, or in bulk and the indexes after."""
 
+import os
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from dpm_assets.bench import rows
 from dpm_assets.bench.systems import Connection, System
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import SCHEMA, Database
+from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.load import load_file
+from dpm_assets.loads.several import load_files
 
 TRADES = "prop_trading_model.raw_trades_closed"
 # Of a partitioned table those of the whole; an index that backs a key comes back with it.
@@ -45,18 +49,25 @@ def take_snapshots(conn: Connection, db: Database, system: System, sample: Path)
 def take_trades(
     conn: Connection, db: Database, system: System, files: list[Path], *, bulk: bool
 ) -> list[dict[str, Any]]:
-    """Take those of the files that this system has not taken yet, in their order, and tell of all of them: file, trades,
-    seconds (null when a kill came in between) and month_there, whether their month was there before.
+    """Take those of the files that this system has not taken yet, and tell of all of them: file, trades, seconds (null when a
+    kill came in between) and month_there, whether their month was there before.
 
-    Production takes them as its users do, through its loader; the others by COPY, with `bulk` without their indexes, which
-    are built when the last file is in.
+    Production takes them as its users do, through its loader: first those whose month is there, one by one, then the
+    others, as many at the same time as there are cores; the seconds of these are from the end of the file before to its
+    own, so that their sum is what the clock shows. The other systems take one after the other by COPY, with `bulk` without
+    their indexes, which are built when the last file is in.
     """
     missing = [path for path in files if not _is_taken(conn, path)]
-    if bulk and missing and not system.is_production:
-        set_indexes_aside(conn)
-    for path in missing:
-        _take(conn, db, system, path)
-    build_indexes(conn)
+    if system.is_production:
+        there = [path for path in missing if _month_is_there(conn, path)]
+        _load(conn, db, there, jobs=1, there=True)
+        _load(conn, db, [path for path in missing if path not in there], jobs=_jobs(db), there=False)
+    else:
+        if bulk and missing:
+            set_indexes_aside(conn)
+        for path in missing:
+            _copy(conn, system, path)
+        build_indexes(conn)
     columns = ("file", "trades", "seconds", "month_there")
     return [
         dict(zip(columns, row, strict=True))
@@ -67,17 +78,25 @@ def take_trades(
     ]
 
 
-def _take(conn: Connection, db: Database, system: System, path: Path) -> None:
-    month = parse_month(path.name.removeprefix("trades_")[:7])
-    there = _has_partition(conn, f"raw_trades_closed_{month:%Y_%m}")
+def _load(conn: Connection, db: Database, files: list[Path], *, jobs: int, there: bool) -> None:
     began = time.perf_counter()
-    if system.is_production:
-        result = load_file(db, path, "trades")
-        took = time.perf_counter() - began if result.status == "loaded" else None
-        _note(conn, path, result.rows_inserted, took, there)
-        return
+    for path, outcome in load_files(db, files, "trades", jobs=jobs):
+        if isinstance(outcome, FileRefused):
+            raise outcome
+        ended = time.perf_counter()
+        _note(conn, Path(path), outcome.rows_inserted, ended - began if outcome.status == "loaded" else None, there)
+        began = ended
+
+
+def _jobs(db: Database) -> int:
+    return max(1, min(os.cpu_count() or 1, db.max_connections - 2))
+
+
+def _copy(conn: Connection, system: System, path: Path) -> None:
+    there = _month_is_there(conn, path)
+    began = time.perf_counter()
     if system.name == "v2":
-        conn.execute("select prop_trading_model.create_partitions(%s)", [month])
+        conn.execute("select prop_trading_model.create_partitions(%s)", [_month(path)])
     with conn.transaction():
         trades = copy_file(conn, path, "raw_trades_closed")
         _note(conn, path, trades, time.perf_counter() - began, there)
@@ -122,8 +141,13 @@ def _table() -> sql.Identifier:
     return sql.Identifier(SCHEMA, "raw_trades_closed")
 
 
-def _has_partition(conn: Connection, name: str) -> bool:
-    return conn.execute("select to_regclass(%s) is not null", [f"{SCHEMA}.{name}"]).fetchone() == (True,)
+def _month(path: Path) -> date:
+    return parse_month(path.name.removeprefix("trades_")[:7])
+
+
+def _month_is_there(conn: Connection, path: Path) -> bool:
+    leaf = f"{SCHEMA}.raw_trades_closed_{_month(path):%Y_%m}"
+    return conn.execute("select to_regclass(%s) is not null", [leaf]).fetchone() == (True,)
 
 
 def _is_taken(conn: Connection, path: Path) -> bool:

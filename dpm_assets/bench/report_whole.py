@@ -19,8 +19,9 @@ def loads_section(results: Results) -> str:
         rows.append([title, rate(results.load_rate(name)), rate(more and more["trades"] / more["seconds"])])
     new, there = results.load_rate("production", False), results.load_rate("production", True)
     return table(["trades/s", "the history, indexes in place", "into a month that is there, one file"], rows) + (
-        f"\n\nProduction's history by file: months that were not there {rate(new)}, months that were {rate(there) or 'none'}"
-        " trades/s. It reads, checks and counts every row; the others take a bare `COPY`"
+        f"\n\nProduction's history: months that were not there {rate(new)} (as many files at a time as there are cores, by"
+        f" the clock), months that were {rate(there) or 'none'} trades/s (one file at a time)."
+        " It reads, checks and counts every row; the others take a bare `COPY`"
         + (
             f", the first {_largest_indexed(results):,} with their indexes in place and more in bulk."
             if _bulk(results)

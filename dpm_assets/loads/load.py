@@ -81,6 +81,7 @@ def _load_with(db: Database, source: Source, header: Header, options: Options) -
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
             return earlier
         entry = ledger.open_entry(conn, source, header, _remarks(header), options.retry)
+        options.turn.has_number()
         while True:
             try:
                 with noticed():

@@ -33,7 +33,10 @@ class Turn:
         return True
 
     def enter(self, conn: psycopg.Connection[Any]) -> None:
-        """Begin with `conn`, when all files before this one have begun: batches are numbered in the order of the files."""
+        """Go on with `conn` when the batches of all files before this one have their numbers: later files have higher ones."""
+
+    def has_number(self) -> None:
+        """The batch has its number."""
 
     def is_first(self, what: Hashable) -> bool:
         """Take something that only the first file of those under way can have. False when one before this has it."""
@@ -53,7 +56,7 @@ class Turns:
         self.changed = threading.Condition()
         self.cancelled = False
         self.places = 0
-        self.begun: set[int] = set()
+        self.numbered: set[int] = set()
         self.ended: set[int] = set()
         self.first: dict[Hashable, int] = {}
         self._conns: dict[int, psycopg.Connection[Any]] = {}
@@ -65,10 +68,10 @@ class Turns:
     def working(self, place: int, conn: psycopg.Connection[Any] | None) -> None:
         """Note the connection that a file works with; None: it has ended."""
         with self.changed:
-            self.begun.add(place)
             if conn:
                 self._conns[place] = conn
             else:
+                self.numbered.add(place)
                 self.ended.add(place)
                 self._conns.pop(place, None)
             self.changed.notify_all()
@@ -101,8 +104,13 @@ class TurnInLine(Turn):
 
     def enter(self, conn: psycopg.Connection[Any]) -> None:
         turns = self._turns
-        self._until(lambda: all(n in turns.begun for n in range(1, self._place)))
+        self._until(lambda: all(n in turns.numbered for n in range(1, self._place)))
         turns.working(self._place, conn)
+
+    def has_number(self) -> None:
+        with self._turns.changed:
+            self._turns.numbered.add(self._place)
+            self._turns.changed.notify_all()
 
     def is_first(self, what: Hashable) -> bool:
         with self._turns.changed:
