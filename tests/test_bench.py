@@ -12,8 +12,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dpm_assets.bench import plan as planning
 from dpm_assets.bench import run as running
 from dpm_assets.bench.assets import BenchmarkConfig, benchmark_report
+from dpm_assets.bench.digests import sql_digests
 from dpm_assets.bench.queries import questions
 from dpm_assets.bench.report import write_report
 from dpm_assets.bench.results import Results, results
@@ -173,6 +175,33 @@ def test_the_targets_are_judged_by_what_was_measured(measured: Measured) -> None
 def test_another_plan_in_the_same_folder_is_refused(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DpmError, match="holds a run with other rounds, seed"):
         running.run(tiny_plan(seed=2, rounds=2), Store(measured.folder), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "stage", "goes_on"),
+    [
+        ("production", "step_0/load.v2", True),
+        ("production", "step_0/load.production", False),
+        ("production", "step_0/queries.all", False),
+        ("v1", "step_0/load.production", True),
+        ("questions", "step_0/load.v2", True),
+        ("questions", "step_0/queries.v2", False),
+    ],
+)
+def test_a_run_goes_on_with_other_sql_of_what_was_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, stage: str, goes_on: bool
+) -> None:
+    store, plan = Store(tmp_path), tiny_plan()
+    assert store.begin(plan) is False
+    store.write(stage, {})
+    monkeypatch.setattr(planning, "sql_digests", lambda: {**sql_digests(), changed: "another"})
+    if goes_on:
+        assert store.begin(plan) is True
+        said = store.plan()
+        assert said and said["sql"][changed] == "another"
+    else:
+        with pytest.raises(DpmError, match="holds a run with other sql"):
+            store.begin(plan)
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_begun(tmp_path: Path) -> None:

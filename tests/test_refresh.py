@@ -174,7 +174,6 @@ def test_a_refresh_whose_backend_is_killed_is_done_after_the_restart(
 CORRUPTED = {
     "rollup_account_symbol_day": "trade_date",
     "rollup_account_month": "month",
-    "rollup_account_day_net": "trade_date",
     "rollup_market_day": "trade_date",
     "rollup_symbol_day": "trade_date",
 }

@@ -61,9 +61,7 @@ def test_it_counts_all_differences_and_shows_the_first(conn: Connection, db: Dat
 def test_it_finds_a_damaged_row_of_every_rollup_and_view(conn: Connection, db: Database) -> None:
     for checked in CHECKED:
         if checked.name.startswith("rollup"):
-            counted = {"rollup_account_symbol": "last_trade_date", "rollup_account_day_net": "net"}.get(
-                checked.name, "trades"
-            )
+            counted = "last_trade_date" if checked.name == "rollup_account_symbol" else "trades"
             conn.execute(
                 sql.SQL("update {table} set {counted} = {counted} + 1").format(
                     table=sql.Identifier(checked.name), counted=sql.Identifier(counted)

@@ -1,14 +1,13 @@
 """What a run measures: how many trades, in which steps, how often, for how long."""
 
-import hashlib
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from dpm_assets.bench.digests import sql_digests
 from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.errors import DpmError
-from dpm_assets.settings import sql_dir
 
 STEPS = (1_000_000, 3_000_000, 10_000_000, 27_000_000, 81_000_000)
 TOGETHER = 10_000_000
@@ -19,7 +18,7 @@ SLICE = 3_000_000
 DENSEST = 2_500_000
 """Trades a month that a sample has at most, as a firm of 60,000 accounts."""
 LEAST_MONTHS = 8
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Plan:
         """What has to be the same for stages of two runs to stand in one report: this plan and the SQL that is measured."""
         said = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         sample = self.sample and str(self.sample)
-        return {**said, "start": f"{self.start:%Y-%m}", "sample": sample, "format": FORMAT, "sql": sql_digest()}
+        return {**said, "start": f"{self.start:%Y-%m}", "sample": sample, "format": FORMAT, "sql": sql_digests()}
 
 
 def make_plan(
@@ -102,13 +101,3 @@ def make_plan(
         longest=longest,
         sample=sample,
     )
-
-
-def sql_digest() -> str:
-    """SHA-256 over the SQL files that a run measures."""
-    found = hashlib.sha256()
-    folder = sql_dir()
-    for path in sorted(folder.rglob("*.sql")):
-        if "migrations" not in path.parts:
-            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:16]

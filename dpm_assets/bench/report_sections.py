@@ -88,5 +88,5 @@ def _again(results: Results) -> str:
     return (
         f"    dpm bench --trades {results.sizes[-1]}{sizes} --months {plan['months']} --start {plan['start']}"
         f" --seed {plan['seed']}{'' if sample is None else f' --sample {Path(sample).name}'}\n\n"
-        f"It says first what room it needs, and goes on where it was killed. SQL measured: {plan['sql']}."
+        f"It says first what room it needs, and goes on where it was killed. SQL measured: {plan['sql']['production']}."
     )

@@ -24,18 +24,32 @@ class Store:
         self.folder = folder
 
     def begin(self, plan: Plan) -> bool:
-        """Claim the folder for a plan; True when a run of the same plan goes on. Raises DpmError for another plan's folder."""
+        """Claim the folder for a plan; True when a run of the same plan goes on. Raises DpmError for another plan's folder.
+
+        The SQL of a system that nothing was measured of yet may be another than when the run began.
+        """
         wanted = plan.identity()
         there = self._read(self.folder / "run.json")
         if there is None:
             _write(self.folder / "run.json", wanted)
             return False
-        if there != wanted:
-            other = sorted(name for name in wanted if wanted[name] != there.get(name))
+        other = sorted(name for name in wanted if wanted[name] != there.get(name))
+        if other == ["sql"] and not self._measured(
+            {owner for owner, digest in wanted["sql"].items() if digest != there["sql"].get(owner)}
+        ):
+            _write(self.folder / "run.json", wanted)
+        elif other:
             raise DpmError(
                 f"{self.folder} holds a run with other {', '.join(other)}. Give --fresh to begin anew, or another --folder."
             )
         return True
+
+    def _measured(self, owners: set[str]) -> bool:
+        """Whether anything was measured of these systems; the questions are put to whichever was asked."""
+        return any(
+            stage.rpartition(".")[2] in {*owners, "all"} or ("questions" in owners and "/queries." in stage)
+            for stage in self.everything()
+        )
 
     def plan(self) -> dict[str, Any] | None:
         """The plan that the folder was begun with."""

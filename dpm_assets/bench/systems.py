@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from dpm_assets.bench.digests import sql_digests
 from dpm_assets.database import run_file
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import sql_dir
@@ -75,8 +76,10 @@ def connected(server: EmbeddedServer, system: System) -> Iterator[Connection]:
 
 
 def make(server: EmbeddedServer, system: System) -> None:
-    """The system's database with its schema, and beside it the bench's own notes of what was loaded; again: nothing."""
-    if _is_made(server, system):
+    """The system's database with its schema, and beside it the bench's own notes of what was loaded; again with the same SQL:
+    nothing."""
+    digest = sql_digests()[system.name]
+    if _is_made(server, system, digest):
         return
     drop(server, system)  # what a kill has left of it
     with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
@@ -89,14 +92,16 @@ def make(server: EmbeddedServer, system: System) -> None:
             "create table bench.taken"
             " (file text primary key, trades bigint not null, seconds double precision, month_there boolean)"
         )
+        conn.execute(sql.SQL("comment on schema bench is {}").format(digest))
 
 
-def _is_made(server: EmbeddedServer, system: System) -> bool:
+def _is_made(server: EmbeddedServer, system: System, digest: str) -> bool:
     with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
         if admin.execute("select from pg_database where datname = %s", [system.database]).fetchone() is None:
             return False
     with connected(server, system) as conn:
-        return conn.execute("select to_regclass('bench.taken') is not null").fetchone() == (True,)
+        made_from = "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = 'bench'"
+        return conn.execute(made_from).fetchone() == (digest,)
 
 
 def drop(server: EmbeddedServer, system: System) -> None:

@@ -16,9 +16,8 @@ from dpm_assets.refresh.engine import LIVE_VIEWS, ROLLUPS, VIEWS
 _RECOMPUTED_BY = {
     "rollup_account_symbol_day": f"account_symbol_day_query('{SCHEMA}.raw_trades_closed as t')",
     "rollup_symbol_day": f"symbol_days_query('{SCHEMA}.rollup_account_symbol_day as r')",
-    "rollup_account_day_net": f"account_day_net_query('{SCHEMA}.rollup_account_symbol_day as r')",
     "rollup_market_day": (
-        f"market_day_query('{SCHEMA}.rollup_account_day_net as r', '{SCHEMA}.rollup_symbol_day as r')"
+        f"market_day_query('{SCHEMA}.rollup_account_symbol_day as r', '{SCHEMA}.rollup_symbol_day as r')"
     ),
     "rollup_account_month": f"account_month_query('{SCHEMA}.rollup_account_symbol_day as r')",
     "rollup_account": f"account_query('{SCHEMA}.rollup_account_month as m')",

@@ -6,8 +6,7 @@ ROLLUP_DESCRIPTIONS = {
     "rollup_account": "Each account's whole life, merged from its months, with drawdown and the newest login.",
     "rollup_account_symbol": "Which account trades which symbol, and until when.",
     "rollup_account_recent": "What each account did in the trailing 30 and 7 days.",
-    "rollup_account_day_net": "The net of each account-day, in the order of each day's nets: where quantiles are found.",
-    "rollup_market_day": "All accounts and symbols by day: counts, sums, and the quantiles of account-day net.",
+    "rollup_market_day": "All accounts and symbols by day: counts, sums, the nets of account-days in order and their quantiles.",
     "rollup_symbol_day": "Trades by symbol and day, summed over accounts: where symbols and each day's totals come from.",
 }
 ROLLUP_INPUTS = {
@@ -16,8 +15,7 @@ ROLLUP_INPUTS = {
     "rollup_account": ["rollup_account_month", "raw_trades_closed"],
     "rollup_account_symbol": ["rollup_account_symbol_day"],
     "rollup_account_recent": ["rollup_account_symbol_day", "rollup_market_day"],
-    "rollup_account_day_net": ["rollup_account_symbol_day"],
-    "rollup_market_day": ["rollup_account_day_net", "rollup_symbol_day"],
+    "rollup_market_day": ["rollup_account_symbol_day", "rollup_symbol_day"],
     "rollup_symbol_day": ["rollup_account_symbol_day"],
 }
 _VIEWS = {
@@ -57,7 +55,6 @@ MADE_BY = {
     "rollup_account": "function account_query",
     "rollup_account_symbol": "function account_symbol_query",
     "rollup_account_recent": "function account_recent_query",
-    "rollup_account_day_net": "function account_day_net_query",
     "rollup_market_day": "function market_day_query",
     "rollup_symbol_day": "function symbol_days_query",
     **{name: f"materialized view {name}" for name in _VIEWS},

@@ -22,7 +22,6 @@ LEFT = "left as it is, its trades are in the archive"
 ROLLUPS = (
     "rollup_account_symbol_day",
     "rollup_symbol_day",
-    "rollup_account_day_net",
     "rollup_market_day",
     "rollup_account_month",
     "rollup_account",

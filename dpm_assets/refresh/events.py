@@ -13,7 +13,6 @@ from dpm_assets.months import key_of, known_months
 _DATE_OF = {
     "rollup_account_symbol_day": "trade_date",
     "rollup_account_month": "month",
-    "rollup_account_day_net": "trade_date",
     "rollup_market_day": "trade_date",
     "rollup_symbol_day": "trade_date",
     "mv_daily_trading_stats": "date",

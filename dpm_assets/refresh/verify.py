@@ -46,7 +46,6 @@ _STORED = (
     Checked("rollup_account_symbol_day", ("account_id", "trade_date", "symbol_key"), "trade_date"),
     Checked("rollup_market_day", ("trade_date",), "trade_date"),
     Checked("rollup_symbol_day", ("trade_date", "symbol_key"), "trade_date"),
-    Checked("rollup_account_day_net", ("trade_date", "account_id"), "trade_date"),
     Checked("rollup_account_month", ("account_id", "month"), "month"),
     Checked("rollup_account", ("account_id",)),
     Checked("rollup_account_symbol", ("account_id", "symbol_key")),

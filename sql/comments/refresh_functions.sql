@@ -21,14 +21,10 @@ comment on function prop_trading_model.move_symbol_day is
     'Moves rollup_symbol_day by what refresh_symbol_days holds; returns the rows written or removed.';
 comment on function prop_trading_model.symbol_days_query is
     'How the rows of rollup_account_symbol_day become those of rollup_symbol_day.';
-comment on function prop_trading_model.account_day_net_query is
-    'How the rows of rollup_account_symbol_day become those of rollup_account_day_net.';
 comment on function prop_trading_model.market_day_query is
     'How the rows of rollup_account_symbol_day become those of rollup_market_day.';
-comment on function prop_trading_model.move_account_day_net is
-    'Moves rollup_account_day_net to what refresh_account_days holds; returns the rows written or removed.';
-comment on function prop_trading_model.day_quartiles is
-    'The quartiles of the nets of a day that has so many accounts, as quantile() has them.';
+comment on function prop_trading_model.exchange_values is
+    'Values in order, without those that go and with those that come, one for one.';
 comment on function prop_trading_model.move_market_day is
     'Moves rollup_market_day by what refresh_account_days holds, and takes its sums from rollup_symbol_day; returns the rows written or removed.';
 

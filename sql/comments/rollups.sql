@@ -8,7 +8,6 @@ call prop_trading_model.describe(array[
     ['prop_trading_model.rollup_account_symbol', 'Which account trades which symbol, and until when.'],
     ['prop_trading_model.rollup_account_recent', 'Accounts with trades in the trailing 30 days that end with the day in recent_window.'],
     ['prop_trading_model.rollup_latest_account', 'What the views show of the newest snapshot of each account.'],
-    ['prop_trading_model.rollup_account_day_net', 'The net of each account-day, in the order of each day''s nets: where quantiles are found.'],
     ['prop_trading_model.rollup_market_day', 'The whole market by day, with the quantiles of account-day net.'],
     ['prop_trading_model.rollup_symbol_day', 'Trades by day and symbol.']
 ]);
@@ -18,8 +17,7 @@ call prop_trading_model.describe_columns(
         'prop_trading_model.rollup_account_symbol_day', 'prop_trading_model.rollup_account_month',
         'prop_trading_model.rollup_account', 'prop_trading_model.rollup_account_symbol',
         'prop_trading_model.rollup_account_recent', 'prop_trading_model.rollup_latest_account',
-        'prop_trading_model.rollup_account_day_net', 'prop_trading_model.rollup_market_day',
-        'prop_trading_model.rollup_symbol_day'
+        'prop_trading_model.rollup_market_day', 'prop_trading_model.rollup_symbol_day'
     ]::regclass[],
     array[
         ['account_id', 'The account.'],
@@ -79,6 +77,7 @@ call prop_trading_model.describe_columns(
         ['net_min', 'Least net of an account-day.'],
         ['net_q1', 'First quartile of the nets of account-days, by linear interpolation.'],
         ['net_median', 'Median of the nets of account-days, by linear interpolation.'],
-        ['net_q3', 'Third quartile of the nets of account-days, by linear interpolation.']
+        ['net_q3', 'Third quartile of the nets of account-days, by linear interpolation.'],
+        ['nets', 'The net of each account-day, in order.']
     ]
 );

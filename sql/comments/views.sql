@@ -19,7 +19,6 @@ call prop_trading_model.describe(array[
     ['prop_trading_model.live_account_recent', 'rollup_account_recent as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.live_latest_account', 'rollup_latest_account as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.live_account_symbol_day', 'rollup_account_symbol_day as a refresh would make it at the moment of reading.'],
-    ['prop_trading_model.live_account_day_net', 'rollup_account_day_net as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.live_symbol_day', 'rollup_symbol_day as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.live_market_day', 'rollup_market_day as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.pending_account_days', 'The account-days in the change log that the rollups do not show yet.'],

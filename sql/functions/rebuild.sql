@@ -91,15 +91,8 @@ begin
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_symbol_day');
     perform prop_trading_model.find_differences(
-        'prop_trading_model.rollup_account_day_net', prop_trading_model.account_day_net_query(day_rows), days
-    );
-    written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_account_day_net');
-    perform prop_trading_model.find_differences(
         'prop_trading_model.rollup_market_day',
-        prop_trading_model.market_day_query(
-            'prop_trading_model.rollup_account_day_net as r where {piece}',
-            'prop_trading_model.rollup_symbol_day as r where {piece}'
-        ), days
+        prop_trading_model.market_day_query(day_rows, 'prop_trading_model.rollup_symbol_day as r where {piece}'), days
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_market_day');
     written := written + prop_trading_model.rebuild_account_month(wanted);

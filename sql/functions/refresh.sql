@@ -100,7 +100,6 @@ begin
         perform prop_trading_model.note_differences();
         written := written
             + prop_trading_model.move_symbol_day()
-            + prop_trading_model.move_account_day_net()
             + prop_trading_model.move_market_day()
             + prop_trading_model.refresh_account_month()
             + prop_trading_model.append_account_month()

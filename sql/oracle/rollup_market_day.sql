@@ -39,6 +39,7 @@ select
     sum(net * greatest(0, 1 - abs(place - 0.50 * last_place))) as net_median,
     sum(net * greatest(0, 1 - abs(place - 0.75 * last_place))) as net_q3,
     sum(volume) as volume,
-    sum(lots) as lots
+    sum(lots) as lots,
+    array_agg(net order by place) as nets
 from placed
 group by trade_date

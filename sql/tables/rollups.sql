@@ -123,16 +123,8 @@ create table if not exists prop_trading_model.rollup_latest_account (
     max_drawdown_pct numeric(5,2)
 ) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
--- One row an account-day: its net, in the order of each day's nets, so that a quantile is found by its place. An account-day
--- that changes moves within its day.
-create table if not exists prop_trading_model.rollup_account_day_net (
-    trade_date date not null,
-    net numeric not null,
-    account_id varchar(255) not null,
-    primary key (trade_date, net, account_id)
-) with (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.05);
-
--- One row a date. Quantiles do not merge, so they are kept here, over account-day net.
+-- One row a date. Quantiles do not merge: they are found by their places among the day's nets, which are kept, one an account,
+-- in order. PostgreSQL stores so long a value beside the table, compressed: who does not ask for it does not read it.
 create table if not exists prop_trading_model.rollup_market_day (
     trade_date date primary key,
     accounts bigint not null,
@@ -151,7 +143,8 @@ create table if not exists prop_trading_model.rollup_market_day (
     net_median numeric not null,
     net_q3 numeric not null,
     volume numeric not null,
-    lots numeric not null
+    lots numeric not null,
+    nets numeric[] not null
 ) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
 -- One row a date and symbol key.

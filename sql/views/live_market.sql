@@ -1,5 +1,5 @@
--- The live forms of rollup_account_symbol_day, rollup_account_day_net, rollup_symbol_day and rollup_market_day: what these would
--- hold after a refresh that took all that is pending.
+-- The live forms of rollup_account_symbol_day, rollup_symbol_day and rollup_market_day: what these would hold after a refresh
+-- that took all that is pending.
 -- Invariant: the same columns as the rollup; settled rows come from the rollup, all others from the raw trades. A day with
 -- a pending account-day is put together anew, from its settled rows and the fresh ones.
 
@@ -32,13 +32,6 @@ begin
         'create or replace view prop_trading_model.live_account_symbol_day as with %s'
         ' select r.* from prop_trading_model.rollup_account_symbol_day as r where %s union all %s',
         prop_trading_model.live_sources(), prop_trading_model.settled_condition(), fresh
-    );
-    execute format(
-        'create or replace view prop_trading_model.live_account_day_net as with %s'
-        ' select r.* from prop_trading_model.rollup_account_day_net as r where %s'
-        ' union all %s',
-        prop_trading_model.live_sources(), prop_trading_model.settled_condition(),
-        prop_trading_model.account_day_net_query(format('(%s) as r', fresh))
     );
     execute format(
         'create or replace view prop_trading_model.live_symbol_day as with %s, %s'
