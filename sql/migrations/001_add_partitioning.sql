@@ -1722,16 +1722,8 @@ create table if not exists prop_trading_model.rollup_latest_account (
     max_drawdown_pct numeric(5,2)
 ) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
--- One row an account-day: its net, in the order of each day's nets, so that a quantile is found by its place. An account-day
--- that changes moves within its day.
-create table if not exists prop_trading_model.rollup_account_day_net (
-    trade_date date not null,
-    net numeric not null,
-    account_id varchar(255) not null,
-    primary key (trade_date, net, account_id)
-) with (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.05);
-
--- One row a date. Quantiles do not merge, so they are kept here, over account-day net.
+-- One row a date. Quantiles do not merge: they are found by their places among the day's nets, which are kept, one an account,
+-- in order. PostgreSQL stores so long a value beside the table, compressed: who does not ask for it does not read it.
 create table if not exists prop_trading_model.rollup_market_day (
     trade_date date primary key,
     accounts bigint not null,
@@ -1750,7 +1742,8 @@ create table if not exists prop_trading_model.rollup_market_day (
     net_median numeric not null,
     net_q3 numeric not null,
     volume numeric not null,
-    lots numeric not null
+    lots numeric not null,
+    nets numeric[] not null
 ) with (fillfactor = 90, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0.1);
 
 -- One row a date and symbol key.
@@ -4406,7 +4399,6 @@ call prop_trading_model.describe(array[
     ['prop_trading_model.rollup_account_symbol', 'Which account trades which symbol, and until when.'],
     ['prop_trading_model.rollup_account_recent', 'Accounts with trades in the trailing 30 days that end with the day in recent_window.'],
     ['prop_trading_model.rollup_latest_account', 'What the views show of the newest snapshot of each account.'],
-    ['prop_trading_model.rollup_account_day_net', 'The net of each account-day, in the order of each day''s nets: where quantiles are found.'],
     ['prop_trading_model.rollup_market_day', 'The whole market by day, with the quantiles of account-day net.'],
     ['prop_trading_model.rollup_symbol_day', 'Trades by day and symbol.']
 ]);
@@ -4416,8 +4408,7 @@ call prop_trading_model.describe_columns(
         'prop_trading_model.rollup_account_symbol_day', 'prop_trading_model.rollup_account_month',
         'prop_trading_model.rollup_account', 'prop_trading_model.rollup_account_symbol',
         'prop_trading_model.rollup_account_recent', 'prop_trading_model.rollup_latest_account',
-        'prop_trading_model.rollup_account_day_net', 'prop_trading_model.rollup_market_day',
-        'prop_trading_model.rollup_symbol_day'
+        'prop_trading_model.rollup_market_day', 'prop_trading_model.rollup_symbol_day'
     ]::regclass[],
     array[
         ['account_id', 'The account.'],
@@ -4477,7 +4468,8 @@ call prop_trading_model.describe_columns(
         ['net_min', 'Least net of an account-day.'],
         ['net_q1', 'First quartile of the nets of account-days, by linear interpolation.'],
         ['net_median', 'Median of the nets of account-days, by linear interpolation.'],
-        ['net_q3', 'Third quartile of the nets of account-days, by linear interpolation.']
+        ['net_q3', 'Third quartile of the nets of account-days, by linear interpolation.'],
+        ['nets', 'The net of each account-day, in order.']
     ]
 );
 

@@ -446,8 +446,7 @@ begin
 end
 $$;
 
--- rollup_symbol_day, rollup_account_day_net and rollup_market_day: what all accounts did together, by symbol and day, and by
--- day.
+-- rollup_symbol_day and rollup_market_day: what all accounts did together, by symbol and day, and by day.
 -- Invariant: every measure equals the sum over rollup_account_symbol_day. Sums move by what the account-days of refresh_keys
 -- had before and have after (exact, as numerics are), so that the cost follows the keys; extremes are looked up again only
 -- where the row that held one has changed; quantiles, which do not merge, are found by their place among the day's nets.
@@ -546,7 +545,7 @@ as $$
             prop_trading_model.quantile(a.nets, 0.25) as net_q1,
             prop_trading_model.quantile(a.nets, 0.5) as net_median,
             prop_trading_model.quantile(a.nets, 0.75) as net_q3,
-            s.volume, s.lots
+            s.volume, s.lots, a.nets
         from (
             select
                 trade_date, count(*) as accounts,
@@ -571,79 +570,20 @@ as $$
     $query$, source, source_of_sums)
 $$;
 
--- How they become those of rollup_account_day_net; `source` gives the rows r of whole account-days.
-create or replace function prop_trading_model.account_day_net_query(source text) returns text
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-    select format(
-        'select r.trade_date, sum(r.net) as net, r.account_id from %s group by r.trade_date, r.account_id', source
-    )
-$$;
-
--- Moves rollup_account_day_net to what refresh_account_days holds; returns the rows written or removed.
-create or replace function prop_trading_model.move_account_day_net() returns bigint
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    gone bigint;
-    written bigint;
-begin
-    delete from prop_trading_model.rollup_account_day_net as r
-    using prop_trading_model.refresh_account_days as o
-    where o.sign < 0 and r.trade_date = o.trade_date and r.net = o.net and r.account_id = o.account_id
-        and not exists (
-            select from prop_trading_model.refresh_account_days as n
-            where n.sign > 0 and n.trade_date = o.trade_date and n.net = o.net and n.account_id = o.account_id
-        );
-    get diagnostics gone = row_count;
-    insert into prop_trading_model.rollup_account_day_net (trade_date, net, account_id)
-    select n.trade_date, n.net, n.account_id
-    from prop_trading_model.refresh_account_days as n
-    where n.sign > 0
-        and not exists (
-            select from prop_trading_model.refresh_account_days as o
-            where o.sign < 0 and o.trade_date = n.trade_date and o.net = n.net and o.account_id = n.account_id
-        );
-    get diagnostics written = row_count;
-    return gone + written;
-end
-$$;
-
--- The quartiles of the nets of a day that has so many accounts, as quantile() has them: found by their places in the order, in
--- one pass that ends with the last of them.
-create or replace function prop_trading_model.day_quartiles(
-    day date, accounts bigint, out q1 numeric, out median numeric, out q3 numeric
-)
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-    with places as (
-        select fraction, floor(fraction * (accounts - 1))::bigint as place, fraction * (accounts - 1) % 1 as part
-        from (values (0.25), (0.5), (0.75)) as fractions (fraction)
-    ),
-    nets as materialized (
-        select place, net
-        from (
-            select n.net, row_number() over (order by n.net) - 1 as place
-            from prop_trading_model.rollup_account_day_net as n
-            where n.trade_date = day
-            order by n.net
-            limit floor(0.75 * (accounts - 1))::bigint + 2
-        ) as ranked
-        where place in (select p.place from places as p union all select p.place + 1 from places as p)
-    ),
-    found as (
-        select p.fraction, n.net + (coalesce(next.net, n.net) - n.net) * p.part as net
-        from places as p
-        join nets as n on n.place = p.place
-        left join nets as next on next.place = p.place + 1
-    )
-    select
-        max(net) filter (where fraction = 0.25), max(net) filter (where fraction = 0.5), max(net) filter (where fraction = 0.75)
-    from found
-$$;
+-- Values in order, without those of `gone` (one for one, as many as there are of each) and with those of `come`.
+create or replace function prop_trading_model.exchange_values(sorted numeric[], gone numeric[], come numeric[])
+returns numeric[]
+language sql immutable parallel safe
+return (
+    select array_agg(value order by value)
+    from (
+        select value from unnest(sorted) as value
+        except all
+        select value from unnest(gone) as value
+        union all
+        select value from unnest(come) as value
+    ) as exchanged
+);
 
 -- Moves rollup_market_day by what refresh_account_days holds, and takes its sums from rollup_symbol_day; returns the rows written or
 -- removed.
@@ -655,24 +595,28 @@ declare
     gone bigint;
     written bigint;
 begin
-    insert into prop_trading_model.rollup_market_day as r
+    insert into prop_trading_model.rollup_market_day as r (
+        trade_date, accounts, profitable_accounts, losing_accounts, trades, wins, losses, gross_profit, gross_loss, net,
+        net_squares, net_max, net_min, net_q1, net_median, net_q3, volume, lots, nets
+    )
     select
-        d.trade_date, d.accounts, d.profitable_accounts, d.losing_accounts, s.trades, s.wins, s.losses,
-        s.gross_profit, s.gross_loss, s.net, d.net_squares, e.net_max, e.net_min,
-        q.q1, q.median, q.q3,
-        s.volume, s.lots
+        d.trade_date, cardinality(n.nets), d.profitable_accounts, d.losing_accounts, s.trades, s.wins, s.losses,
+        s.gross_profit, s.gross_loss, s.net, d.net_squares, n.nets[cardinality(n.nets)], n.nets[1],
+        prop_trading_model.quantile(n.nets, 0.25), prop_trading_model.quantile(n.nets, 0.5),
+        prop_trading_model.quantile(n.nets, 0.75), s.volume, s.lots, n.nets
     from (
         select
-            m.trade_date, coalesce(o.accounts, 0) + m.accounts as accounts,
+            m.trade_date, o.nets, m.gone, m.come,
             coalesce(o.profitable_accounts, 0) + m.profitable_accounts as profitable_accounts,
             coalesce(o.losing_accounts, 0) + m.losing_accounts as losing_accounts,
             coalesce(o.net_squares, 0) + m.net_squares as net_squares
         from (
             select
-                trade_date, sum(sign) as accounts,
+                trade_date,
                 coalesce(sum(sign) filter (where net > 0), 0) as profitable_accounts,
                 coalesce(sum(sign) filter (where net < 0), 0) as losing_accounts,
-                sum(sign * net * net) as net_squares
+                sum(sign * net * net) as net_squares,
+                array_agg(net) filter (where sign < 0) as gone, array_agg(net) filter (where sign > 0) as come
             from prop_trading_model.refresh_account_days
             group by trade_date
         ) as m
@@ -686,27 +630,22 @@ begin
         from prop_trading_model.rollup_symbol_day as y
         where y.trade_date = d.trade_date
     ) as s
-    cross join lateral (
-        select max(n.net) as net_max, min(n.net) as net_min
-        from prop_trading_model.rollup_account_day_net as n
-        where n.trade_date = d.trade_date
-    ) as e
-    cross join lateral prop_trading_model.day_quartiles(d.trade_date, d.accounts) as q
-    where d.accounts > 0
+    cross join lateral (select prop_trading_model.exchange_values(d.nets, d.gone, d.come) as nets offset 0) as n
+    where cardinality(n.nets) > 0
     on conflict (trade_date) do update set
         accounts = excluded.accounts, profitable_accounts = excluded.profitable_accounts,
         losing_accounts = excluded.losing_accounts, trades = excluded.trades, wins = excluded.wins,
         losses = excluded.losses, gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss,
         net = excluded.net, net_squares = excluded.net_squares, net_max = excluded.net_max,
         net_min = excluded.net_min, net_q1 = excluded.net_q1, net_median = excluded.net_median,
-        net_q3 = excluded.net_q3, volume = excluded.volume, lots = excluded.lots
+        net_q3 = excluded.net_q3, volume = excluded.volume, lots = excluded.lots, nets = excluded.nets
     where r is distinct from excluded;
     get diagnostics written = row_count;
 
     delete from prop_trading_model.rollup_market_day as r
     using (select distinct trade_date from prop_trading_model.refresh_account_days) as m
     where r.trade_date = m.trade_date
-        and not exists (select from prop_trading_model.rollup_account_day_net as n where n.trade_date = m.trade_date);
+        and not exists (select from prop_trading_model.rollup_symbol_day as s where s.trade_date = m.trade_date);
     get diagnostics gone = row_count;
     return written + gone;
 end
@@ -1731,7 +1670,6 @@ begin
         perform prop_trading_model.note_differences();
         written := written
             + prop_trading_model.move_symbol_day()
-            + prop_trading_model.move_account_day_net()
             + prop_trading_model.move_market_day()
             + prop_trading_model.refresh_account_month()
             + prop_trading_model.append_account_month()
@@ -2092,15 +2030,8 @@ begin
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_symbol_day');
     perform prop_trading_model.find_differences(
-        'prop_trading_model.rollup_account_day_net', prop_trading_model.account_day_net_query(day_rows), days
-    );
-    written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_account_day_net');
-    perform prop_trading_model.find_differences(
         'prop_trading_model.rollup_market_day',
-        prop_trading_model.market_day_query(
-            'prop_trading_model.rollup_account_day_net as r where {piece}',
-            'prop_trading_model.rollup_symbol_day as r where {piece}'
-        ), days
+        prop_trading_model.market_day_query(day_rows, 'prop_trading_model.rollup_symbol_day as r where {piece}'), days
     );
     written := written + prop_trading_model.apply_differences('prop_trading_model.rollup_market_day');
     written := written + prop_trading_model.rebuild_account_month(wanted);
@@ -3093,8 +3024,8 @@ where mean_ms >= 100 and (before_calls is null or times_as_slow >= 3)
     )
 order by mean_ms desc;
 
--- The live forms of rollup_account_symbol_day, rollup_account_day_net, rollup_symbol_day and rollup_market_day: what these would
--- hold after a refresh that took all that is pending.
+-- The live forms of rollup_account_symbol_day, rollup_symbol_day and rollup_market_day: what these would hold after a refresh
+-- that took all that is pending.
 -- Invariant: the same columns as the rollup; settled rows come from the rollup, all others from the raw trades. A day with
 -- a pending account-day is put together anew, from its settled rows and the fresh ones.
 
@@ -3127,13 +3058,6 @@ begin
         'create or replace view prop_trading_model.live_account_symbol_day as with %s'
         ' select r.* from prop_trading_model.rollup_account_symbol_day as r where %s union all %s',
         prop_trading_model.live_sources(), prop_trading_model.settled_condition(), fresh
-    );
-    execute format(
-        'create or replace view prop_trading_model.live_account_day_net as with %s'
-        ' select r.* from prop_trading_model.rollup_account_day_net as r where %s'
-        ' union all %s',
-        prop_trading_model.live_sources(), prop_trading_model.settled_condition(),
-        prop_trading_model.account_day_net_query(format('(%s) as r', fresh))
     );
     execute format(
         'create or replace view prop_trading_model.live_symbol_day as with %s, %s'
@@ -3358,7 +3282,6 @@ call prop_trading_model.describe(array[
     ['prop_trading_model.live_account_recent', 'rollup_account_recent as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.live_latest_account', 'rollup_latest_account as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.live_account_symbol_day', 'rollup_account_symbol_day as a refresh would make it at the moment of reading.'],
-    ['prop_trading_model.live_account_day_net', 'rollup_account_day_net as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.live_symbol_day', 'rollup_symbol_day as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.live_market_day', 'rollup_market_day as a refresh would make it at the moment of reading.'],
     ['prop_trading_model.pending_account_days', 'The account-days in the change log that the rollups do not show yet.'],
@@ -3578,14 +3501,10 @@ comment on function prop_trading_model.move_symbol_day is
     'Moves rollup_symbol_day by what refresh_symbol_days holds; returns the rows written or removed.';
 comment on function prop_trading_model.symbol_days_query is
     'How the rows of rollup_account_symbol_day become those of rollup_symbol_day.';
-comment on function prop_trading_model.account_day_net_query is
-    'How the rows of rollup_account_symbol_day become those of rollup_account_day_net.';
 comment on function prop_trading_model.market_day_query is
     'How the rows of rollup_account_symbol_day become those of rollup_market_day.';
-comment on function prop_trading_model.move_account_day_net is
-    'Moves rollup_account_day_net to what refresh_account_days holds; returns the rows written or removed.';
-comment on function prop_trading_model.day_quartiles is
-    'The quartiles of the nets of a day that has so many accounts, as quantile() has them.';
+comment on function prop_trading_model.exchange_values is
+    'Values in order, without those that go and with those that come, one for one.';
 comment on function prop_trading_model.move_market_day is
     'Moves rollup_market_day by what refresh_account_days holds, and takes its sums from rollup_symbol_day; returns the rows written or removed.';
 
