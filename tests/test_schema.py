@@ -193,6 +193,7 @@ INNER = [
     "refresh_rollups_of_keys",
     "rebuild_rollups_of_month",
     "create_rollup_month",
+    "fill_rollup_month",
     "refresh_account_symbol_day",
     "rebuild_account_symbol_day",
     "note_accounts",

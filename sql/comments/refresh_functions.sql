@@ -10,6 +10,10 @@ comment on function prop_trading_model.quantile is
 
 comment on function prop_trading_model.account_symbol_day_query is
     'The one place that says how trades become a row of rollup_account_symbol_day.';
+comment on function prop_trading_model.account_symbol_day_insertion is
+    'The statement that inserts refresh_rows into rollup_account_symbol_day, or into a partition of it, in the order of days.';
+comment on function prop_trading_model.fill_rollup_month is
+    'Makes the partition of rollup_account_symbol_day of a month that has none, filled with refresh_rows. Returns how many rows; null for a month that has one.';
 comment on function prop_trading_model.write_account_symbol_day is
     'Writes refresh_rows into rollup_account_symbol_day where they differ from what was there. Returns how many rows.';
 comment on function prop_trading_model.recompute_keys is

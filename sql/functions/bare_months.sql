@@ -1,5 +1,5 @@
 -- A month (or year) that is loaded whole before it is a partition: bare, without indexes and triggers, then indexed and attached,
--- all in the transaction of the load (or of the restore from the archive).
+-- all in the transaction of the load (or of the restore from the archive, or of the rebuild of a rollup's month).
 -- Invariant: until the load commits nobody sees the table; a load that is killed leaves none. Readers and writers of other
 -- partitions never wait: the parent is locked in SHARE UPDATE EXCLUSIVE, from the attachment to the end of the load.
 

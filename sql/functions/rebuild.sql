@@ -30,18 +30,22 @@ begin
         on d.account_id = r.account_id and d.trade_date = r.trade_date and d.symbol_key = r.symbol_key and d.was_there
     where r.trade_date >= month and r.trade_date < next_month;
     analyze prop_trading_model.refresh_before (account_id, trade_date, symbol_key);
-    insert into prop_trading_model.refresh_rows
+    insert into prop_trading_model.refresh_rows (
+        trade_date, trades, wins, losses, profits, lots_counted, volumes, durations, buys, stop_losses, take_profits,
+        account_id, symbol_key, gross_profit, gross_loss, net, profit_squares, profit_max, profit_min, lots,
+        lots_squares, volume, duration_us
+    )
     select
-        account_id, trade_date, symbol_key, trades, wins, losses, gross_profit, gross_loss, net, profits, profit_squares,
-        profit_max, profit_min, lots, lots_counted, lots_squares, volume, volumes, duration_us, durations, buys,
-        stop_losses, take_profits
+        trade_date, trades, wins, losses, profits, lots_counted, volumes, durations, buys, stop_losses, take_profits,
+        account_id, symbol_key, gross_profit, gross_loss, net, profit_squares, profit_max, profit_min, lots,
+        lots_squares, volume, duration_us
     from pg_temp.rebuilt where not gone;
     analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
     insert into prop_trading_model.refresh_keys (account_id, trade_date)
     select distinct account_id, trade_date from pg_temp.rebuilt;
     analyze prop_trading_model.refresh_keys;
     drop table pg_temp.rebuilt;
-    return prop_trading_model.write_account_symbol_day();
+    return coalesce(prop_trading_model.fill_rollup_month(month), prop_trading_model.write_account_symbol_day());
 end
 $$;
 
@@ -80,7 +84,6 @@ declare
     day_rows constant text := 'prop_trading_model.rollup_account_symbol_day as r where {piece}';
     written bigint;
 begin
-    perform prop_trading_model.create_rollup_month(wanted);
     if every_account then
         create temporary table accounts_before on commit drop as
         select account_id from prop_trading_model.rollup_account_month where month = wanted;

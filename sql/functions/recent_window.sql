@@ -75,10 +75,10 @@ begin
                     - (r.trade_date between %1$L::date - 29 and %1$L)::integer as sign,
                 (r.trade_date between %2$L::date - 6 and %2$L)::integer
                     - (r.trade_date between %1$L::date - 6 and %1$L)::integer as sign_7d,
-                sum(r.trades::integer) as trades, sum(r.wins::integer) as wins, sum(r.net) as net,
-                sum(r.lots) as lots, sum(r.lots_counted::integer) as lots_counted, sum(r.lots_squares) as lots_squares,
-                sum(r.volume) as volume, sum(r.volumes::integer) as volumes, sum(r.buys::integer) as buys,
-                sum(r.stop_losses::integer) as stop_losses, sum(r.take_profits::integer) as take_profits
+                sum(r.trades) as trades, sum(r.wins) as wins, sum(r.net) as net,
+                sum(r.lots) as lots, sum(r.lots_counted) as lots_counted, sum(r.lots_squares) as lots_squares,
+                sum(r.volume) as volume, sum(r.volumes) as volumes, sum(r.buys) as buys,
+                sum(r.stop_losses) as stop_losses, sum(r.take_profits) as take_profits
             from prop_trading_model.rollup_account_symbol_day as r
             where r.trade_date between %4$L and %5$L and r.trade_date + 0 = any (%3$L::date[]) and {piece}
             group by r.account_id, r.trade_date
@@ -90,7 +90,7 @@ begin
     perform prop_trading_model.make_in_pieces('recent_favorites', format($query$
         select account_id, %2$s
         from (
-            select account_id, symbol_key, sum(trades::integer) as trades
+            select account_id, symbol_key, sum(trades) as trades
             from prop_trading_model.rollup_account_symbol_day
             where trade_date between %1$L::date - 29 and %1$L and {piece}
             group by account_id, symbol_key

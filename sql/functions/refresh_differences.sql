@@ -37,7 +37,7 @@ begin
     execute format($statement$
         insert into prop_trading_model.refresh_account_days
         select
-            $1, account_id, trade_date, sum(trades::integer), sum(wins::integer), sum(losses::integer),
+            $1, account_id, trade_date, sum(trades), sum(wins), sum(losses),
             sum(gross_profit), sum(gross_loss), sum(net)
         from %s
         group by account_id, trade_date

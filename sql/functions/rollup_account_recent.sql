@@ -16,7 +16,7 @@ as $$
     $measures$
 $$;
 
--- Counts of an account are summed as integers, which is several times cheaper than as bigints.
+-- Sums of an account's counts are summed again as integers, which is several times cheaper than as bigints.
 -- How the rows of rollup_account_symbol_day become those of rollup_account_recent; `source` gives the rows r (those outside
 -- the window are left out), `last_day` is the text of a date.
 create or replace function prop_trading_model.account_recent_query(source text, last_day text) returns text
@@ -36,15 +36,15 @@ as $$
         from (
             select
                 r.account_id, r.symbol_key,
-                sum(r.trades::integer) as trades, sum(r.wins::integer) as wins, sum(r.net) as net,
+                sum(r.trades) as trades, sum(r.wins) as wins, sum(r.net) as net,
                 -- A bit a day: days on which several symbols were traded count once.
                 bit_or(1::bigint << (%2$s - r.trade_date)) as days,
-                coalesce(sum(r.trades::integer) filter (where r.trade_date > %2$s - 7), 0) as trades_7d,
-                coalesce(sum(r.wins::integer) filter (where r.trade_date > %2$s - 7), 0) as wins_7d,
+                coalesce(sum(r.trades) filter (where r.trade_date > %2$s - 7), 0) as trades_7d,
+                coalesce(sum(r.wins) filter (where r.trade_date > %2$s - 7), 0) as wins_7d,
                 coalesce(sum(r.net) filter (where r.trade_date > %2$s - 7), 0) as net_7d,
-                sum(r.lots) as lots, sum(r.lots_counted::integer) as lots_counted, sum(r.lots_squares) as lots_squares,
-                sum(r.volume) as volume, sum(r.volumes::integer) as volumes, sum(r.buys::integer) as buys,
-                sum(r.stop_losses::integer) as stop_losses, sum(r.take_profits::integer) as take_profits
+                sum(r.lots) as lots, sum(r.lots_counted) as lots_counted, sum(r.lots_squares) as lots_squares,
+                sum(r.volume) as volume, sum(r.volumes) as volumes, sum(r.buys) as buys,
+                sum(r.stop_losses) as stop_losses, sum(r.take_profits) as take_profits
             from %1$s
             where r.trade_date between %2$s - 29 and %2$s
             group by r.account_id, r.symbol_key
@@ -125,8 +125,7 @@ declare
     -- The columns of rollup_account_symbol_day alone: refresh_rows has one more.
     changes constant text := $changes$
         select account_id, trade_date, symbol_key, %s as sign,
-            trades::integer, wins::integer, net, lots, lots_counted::integer, lots_squares, volume, volumes::integer,
-            buys::integer, stop_losses::integer, take_profits::integer
+            trades, wins, net, lots, lots_counted, lots_squares, volume, volumes, buys, stop_losses, take_profits
         from prop_trading_model.%I
         where trade_date between $1 - 29 and $1
         $changes$;

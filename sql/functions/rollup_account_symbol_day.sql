@@ -12,29 +12,29 @@ set search_path = pg_catalog, pg_temp
 as $$
     select format($query$
         select
-            account_id,
             trade_date,
+            trades::integer,
+            wins::integer,
+            losses::integer,
+            profits::integer,
+            lots_counted::integer,
+            volumes::integer,
+            durations::integer,
+            buys::integer,
+            stop_losses::integer,
+            take_profits::integer,
+            account_id,
             symbol_key,
-            trades,
-            wins,
-            losses,
             gross_profit,
             gross_loss,
             gross_profit + gross_loss + charges as net,
-            profits,
             profit_squares,
             profit_max,
             profit_min,
             lots,
-            lots_counted,
             lots_squares,
             volume,
-            volumes,
-            duration_us + trunc(1000000 * far_duration) as duration_us,
-            durations,
-            buys,
-            stop_losses,
-            take_profits%2$s
+            duration_us + trunc(1000000 * far_duration) as duration_us%2$s
         from (
             select
                 t.account_id,
@@ -76,9 +76,31 @@ as $$
     )
 $$;
 
+-- The statement that inserts those rows n of refresh_rows that meet a condition. In the order of days, so that whoever reads a day
+-- later finds its rows together.
+create or replace function prop_trading_model.account_symbol_day_insertion(target regclass, condition text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format($statement$
+        insert into %s as r (
+            trade_date, trades, wins, losses, profits, lots_counted, volumes, durations, buys, stop_losses, take_profits,
+            account_id, symbol_key, gross_profit, gross_loss, net, profit_squares, profit_max, profit_min, lots,
+            lots_squares, volume, duration_us
+        )
+        select
+            trade_date, trades, wins, losses, profits, lots_counted, volumes, durations, buys, stop_losses, take_profits,
+            account_id, symbol_key, gross_profit, gross_loss, net, profit_squares, profit_max, profit_min, lots,
+            lots_squares, volume, duration_us
+        from prop_trading_model.refresh_rows as n
+        where %s
+        order by trade_date, account_id
+    $statement$, target, condition)
+$$;
+
 -- Writes refresh_rows into the rollup, where they differ from refresh_before, and removes the rows named in refresh_gone;
--- returns how many. In the order of days, so that whoever reads a day later finds its rows together. Nobody else writes the
--- rollup: rows that were not there before are inserted without asking once more whether they are.
+-- returns how many. Nobody else writes the rollup: rows that were not there before are inserted without asking once more whether
+-- they are.
 create or replace function prop_trading_model.write_account_symbol_day() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -87,29 +109,23 @@ declare
     gone bigint;
     added bigint;
     changed bigint;
-    insertion constant text := $statement$
-        insert into prop_trading_model.rollup_account_symbol_day as r
-        select
-            account_id, trade_date, symbol_key, trades, wins, losses, gross_profit, gross_loss, net, profits,
-            profit_squares, profit_max, profit_min, lots, lots_counted, lots_squares, volume, volumes, duration_us,
-            durations, buys, stop_losses, take_profits
-        from prop_trading_model.refresh_rows as n
-        where %s exists (
+    rollup constant regclass := 'prop_trading_model.rollup_account_symbol_day';
+    was_there constant text := $condition$
+        exists (
             select from prop_trading_model.refresh_before as b
             where b.account_id = n.account_id and b.trade_date = n.trade_date and b.symbol_key = n.symbol_key
         )
-        order by trade_date, account_id
-        $statement$;
+        $condition$;
 begin
     delete from prop_trading_model.rollup_account_symbol_day as r
     using prop_trading_model.refresh_gone as g
     where r.account_id = g.account_id and r.trade_date = g.trade_date and r.symbol_key = g.symbol_key;
     get diagnostics gone = row_count;
 
-    execute format(insertion, 'not');
+    execute prop_trading_model.account_symbol_day_insertion(rollup, 'not ' || was_there);
     get diagnostics added = row_count;
 
-    execute format(insertion, '') || $conflict$
+    execute prop_trading_model.account_symbol_day_insertion(rollup, was_there) || $conflict$
         on conflict (account_id, trade_date, symbol_key) do update set
             trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
             gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
@@ -123,6 +139,33 @@ begin
         $conflict$;
     get diagnostics changed = row_count;
     return gone + added + changed;
+end
+$$;
+
+-- Makes the partition of a month that has none, with what refresh_rows holds: filled bare, then indexed and attached, as a
+-- month of trades that is loaded whole. Rows that come day by day go everywhere into the index of a key that begins with the
+-- account, and leave its pages three quarters full. Returns the rows written; null, and nothing done, when the month has a
+-- partition or is given one in the meantime.
+create or replace function prop_trading_model.fill_rollup_month(month date) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    rollup constant regclass := 'prop_trading_model.rollup_account_symbol_day';
+    bare name;
+    written bigint;
+begin
+    if prop_trading_model.has_leaf(rollup, month, (month + interval '1 month')::date) then
+        return null;
+    end if;
+    bare := prop_trading_model.make_bare_table(rollup, prop_trading_model.leaf_name(rollup, month) || '_filled', month);
+    execute prop_trading_model.account_symbol_day_insertion(format('prop_trading_model.%I', bare)::regclass, 'true');
+    get diagnostics written = row_count;
+    if not prop_trading_model.attach_bare_table(rollup, bare, month) then
+        execute format('drop table prop_trading_model.%I', bare);
+        return null;
+    end if;
+    return written;
 end
 $$;
 

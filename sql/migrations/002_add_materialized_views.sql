@@ -245,29 +245,29 @@ set search_path = pg_catalog, pg_temp
 as $$
     select format($query$
         select
-            account_id,
             trade_date,
+            trades::integer,
+            wins::integer,
+            losses::integer,
+            profits::integer,
+            lots_counted::integer,
+            volumes::integer,
+            durations::integer,
+            buys::integer,
+            stop_losses::integer,
+            take_profits::integer,
+            account_id,
             symbol_key,
-            trades,
-            wins,
-            losses,
             gross_profit,
             gross_loss,
             gross_profit + gross_loss + charges as net,
-            profits,
             profit_squares,
             profit_max,
             profit_min,
             lots,
-            lots_counted,
             lots_squares,
             volume,
-            volumes,
-            duration_us + trunc(1000000 * far_duration) as duration_us,
-            durations,
-            buys,
-            stop_losses,
-            take_profits%2$s
+            duration_us + trunc(1000000 * far_duration) as duration_us%2$s
         from (
             select
                 t.account_id,
@@ -309,9 +309,31 @@ as $$
     )
 $$;
 
+-- The statement that inserts those rows n of refresh_rows that meet a condition. In the order of days, so that whoever reads a day
+-- later finds its rows together.
+create or replace function prop_trading_model.account_symbol_day_insertion(target regclass, condition text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format($statement$
+        insert into %s as r (
+            trade_date, trades, wins, losses, profits, lots_counted, volumes, durations, buys, stop_losses, take_profits,
+            account_id, symbol_key, gross_profit, gross_loss, net, profit_squares, profit_max, profit_min, lots,
+            lots_squares, volume, duration_us
+        )
+        select
+            trade_date, trades, wins, losses, profits, lots_counted, volumes, durations, buys, stop_losses, take_profits,
+            account_id, symbol_key, gross_profit, gross_loss, net, profit_squares, profit_max, profit_min, lots,
+            lots_squares, volume, duration_us
+        from prop_trading_model.refresh_rows as n
+        where %s
+        order by trade_date, account_id
+    $statement$, target, condition)
+$$;
+
 -- Writes refresh_rows into the rollup, where they differ from refresh_before, and removes the rows named in refresh_gone;
--- returns how many. In the order of days, so that whoever reads a day later finds its rows together. Nobody else writes the
--- rollup: rows that were not there before are inserted without asking once more whether they are.
+-- returns how many. Nobody else writes the rollup: rows that were not there before are inserted without asking once more whether
+-- they are.
 create or replace function prop_trading_model.write_account_symbol_day() returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -320,29 +342,23 @@ declare
     gone bigint;
     added bigint;
     changed bigint;
-    insertion constant text := $statement$
-        insert into prop_trading_model.rollup_account_symbol_day as r
-        select
-            account_id, trade_date, symbol_key, trades, wins, losses, gross_profit, gross_loss, net, profits,
-            profit_squares, profit_max, profit_min, lots, lots_counted, lots_squares, volume, volumes, duration_us,
-            durations, buys, stop_losses, take_profits
-        from prop_trading_model.refresh_rows as n
-        where %s exists (
+    rollup constant regclass := 'prop_trading_model.rollup_account_symbol_day';
+    was_there constant text := $condition$
+        exists (
             select from prop_trading_model.refresh_before as b
             where b.account_id = n.account_id and b.trade_date = n.trade_date and b.symbol_key = n.symbol_key
         )
-        order by trade_date, account_id
-        $statement$;
+        $condition$;
 begin
     delete from prop_trading_model.rollup_account_symbol_day as r
     using prop_trading_model.refresh_gone as g
     where r.account_id = g.account_id and r.trade_date = g.trade_date and r.symbol_key = g.symbol_key;
     get diagnostics gone = row_count;
 
-    execute format(insertion, 'not');
+    execute prop_trading_model.account_symbol_day_insertion(rollup, 'not ' || was_there);
     get diagnostics added = row_count;
 
-    execute format(insertion, '') || $conflict$
+    execute prop_trading_model.account_symbol_day_insertion(rollup, was_there) || $conflict$
         on conflict (account_id, trade_date, symbol_key) do update set
             trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
             gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, net = excluded.net,
@@ -356,6 +372,33 @@ begin
         $conflict$;
     get diagnostics changed = row_count;
     return gone + added + changed;
+end
+$$;
+
+-- Makes the partition of a month that has none, with what refresh_rows holds: filled bare, then indexed and attached, as a
+-- month of trades that is loaded whole. Rows that come day by day go everywhere into the index of a key that begins with the
+-- account, and leave its pages three quarters full. Returns the rows written; null, and nothing done, when the month has a
+-- partition or is given one in the meantime.
+create or replace function prop_trading_model.fill_rollup_month(month date) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    rollup constant regclass := 'prop_trading_model.rollup_account_symbol_day';
+    bare name;
+    written bigint;
+begin
+    if prop_trading_model.has_leaf(rollup, month, (month + interval '1 month')::date) then
+        return null;
+    end if;
+    bare := prop_trading_model.make_bare_table(rollup, prop_trading_model.leaf_name(rollup, month) || '_filled', month);
+    execute prop_trading_model.account_symbol_day_insertion(format('prop_trading_model.%I', bare)::regclass, 'true');
+    get diagnostics written = row_count;
+    if not prop_trading_model.attach_bare_table(rollup, bare, month) then
+        execute format('drop table prop_trading_model.%I', bare);
+        return null;
+    end if;
+    return written;
 end
 $$;
 
@@ -690,7 +733,7 @@ begin
     execute format($statement$
         insert into prop_trading_model.refresh_account_days
         select
-            $1, account_id, trade_date, sum(trades::integer), sum(wins::integer), sum(losses::integer),
+            $1, account_id, trade_date, sum(trades), sum(wins), sum(losses),
             sum(gross_profit), sum(gross_loss), sum(net)
         from %s
         group by account_id, trade_date
@@ -1038,7 +1081,7 @@ as $$
     $measures$
 $$;
 
--- Counts of an account are summed as integers, which is several times cheaper than as bigints.
+-- Sums of an account's counts are summed again as integers, which is several times cheaper than as bigints.
 -- How the rows of rollup_account_symbol_day become those of rollup_account_recent; `source` gives the rows r (those outside
 -- the window are left out), `last_day` is the text of a date.
 create or replace function prop_trading_model.account_recent_query(source text, last_day text) returns text
@@ -1058,15 +1101,15 @@ as $$
         from (
             select
                 r.account_id, r.symbol_key,
-                sum(r.trades::integer) as trades, sum(r.wins::integer) as wins, sum(r.net) as net,
+                sum(r.trades) as trades, sum(r.wins) as wins, sum(r.net) as net,
                 -- A bit a day: days on which several symbols were traded count once.
                 bit_or(1::bigint << (%2$s - r.trade_date)) as days,
-                coalesce(sum(r.trades::integer) filter (where r.trade_date > %2$s - 7), 0) as trades_7d,
-                coalesce(sum(r.wins::integer) filter (where r.trade_date > %2$s - 7), 0) as wins_7d,
+                coalesce(sum(r.trades) filter (where r.trade_date > %2$s - 7), 0) as trades_7d,
+                coalesce(sum(r.wins) filter (where r.trade_date > %2$s - 7), 0) as wins_7d,
                 coalesce(sum(r.net) filter (where r.trade_date > %2$s - 7), 0) as net_7d,
-                sum(r.lots) as lots, sum(r.lots_counted::integer) as lots_counted, sum(r.lots_squares) as lots_squares,
-                sum(r.volume) as volume, sum(r.volumes::integer) as volumes, sum(r.buys::integer) as buys,
-                sum(r.stop_losses::integer) as stop_losses, sum(r.take_profits::integer) as take_profits
+                sum(r.lots) as lots, sum(r.lots_counted) as lots_counted, sum(r.lots_squares) as lots_squares,
+                sum(r.volume) as volume, sum(r.volumes) as volumes, sum(r.buys) as buys,
+                sum(r.stop_losses) as stop_losses, sum(r.take_profits) as take_profits
             from %1$s
             where r.trade_date between %2$s - 29 and %2$s
             group by r.account_id, r.symbol_key
@@ -1147,8 +1190,7 @@ declare
     -- The columns of rollup_account_symbol_day alone: refresh_rows has one more.
     changes constant text := $changes$
         select account_id, trade_date, symbol_key, %s as sign,
-            trades::integer, wins::integer, net, lots, lots_counted::integer, lots_squares, volume, volumes::integer,
-            buys::integer, stop_losses::integer, take_profits::integer
+            trades, wins, net, lots, lots_counted, lots_squares, volume, volumes, buys, stop_losses, take_profits
         from prop_trading_model.%I
         where trade_date between $1 - 29 and $1
         $changes$;
@@ -1303,10 +1345,10 @@ begin
                     - (r.trade_date between %1$L::date - 29 and %1$L)::integer as sign,
                 (r.trade_date between %2$L::date - 6 and %2$L)::integer
                     - (r.trade_date between %1$L::date - 6 and %1$L)::integer as sign_7d,
-                sum(r.trades::integer) as trades, sum(r.wins::integer) as wins, sum(r.net) as net,
-                sum(r.lots) as lots, sum(r.lots_counted::integer) as lots_counted, sum(r.lots_squares) as lots_squares,
-                sum(r.volume) as volume, sum(r.volumes::integer) as volumes, sum(r.buys::integer) as buys,
-                sum(r.stop_losses::integer) as stop_losses, sum(r.take_profits::integer) as take_profits
+                sum(r.trades) as trades, sum(r.wins) as wins, sum(r.net) as net,
+                sum(r.lots) as lots, sum(r.lots_counted) as lots_counted, sum(r.lots_squares) as lots_squares,
+                sum(r.volume) as volume, sum(r.volumes) as volumes, sum(r.buys) as buys,
+                sum(r.stop_losses) as stop_losses, sum(r.take_profits) as take_profits
             from prop_trading_model.rollup_account_symbol_day as r
             where r.trade_date between %4$L and %5$L and r.trade_date + 0 = any (%3$L::date[]) and {piece}
             group by r.account_id, r.trade_date
@@ -1318,7 +1360,7 @@ begin
     perform prop_trading_model.make_in_pieces('recent_favorites', format($query$
         select account_id, %2$s
         from (
-            select account_id, symbol_key, sum(trades::integer) as trades
+            select account_id, symbol_key, sum(trades) as trades
             from prop_trading_model.rollup_account_symbol_day
             where trade_date between %1$L::date - 29 and %1$L and {piece}
             group by account_id, symbol_key
@@ -1969,18 +2011,22 @@ begin
         on d.account_id = r.account_id and d.trade_date = r.trade_date and d.symbol_key = r.symbol_key and d.was_there
     where r.trade_date >= month and r.trade_date < next_month;
     analyze prop_trading_model.refresh_before (account_id, trade_date, symbol_key);
-    insert into prop_trading_model.refresh_rows
+    insert into prop_trading_model.refresh_rows (
+        trade_date, trades, wins, losses, profits, lots_counted, volumes, durations, buys, stop_losses, take_profits,
+        account_id, symbol_key, gross_profit, gross_loss, net, profit_squares, profit_max, profit_min, lots,
+        lots_squares, volume, duration_us
+    )
     select
-        account_id, trade_date, symbol_key, trades, wins, losses, gross_profit, gross_loss, net, profits, profit_squares,
-        profit_max, profit_min, lots, lots_counted, lots_squares, volume, volumes, duration_us, durations, buys,
-        stop_losses, take_profits
+        trade_date, trades, wins, losses, profits, lots_counted, volumes, durations, buys, stop_losses, take_profits,
+        account_id, symbol_key, gross_profit, gross_loss, net, profit_squares, profit_max, profit_min, lots,
+        lots_squares, volume, duration_us
     from pg_temp.rebuilt where not gone;
     analyze prop_trading_model.refresh_rows (account_id, trade_date, symbol_key);
     insert into prop_trading_model.refresh_keys (account_id, trade_date)
     select distinct account_id, trade_date from pg_temp.rebuilt;
     analyze prop_trading_model.refresh_keys;
     drop table pg_temp.rebuilt;
-    return prop_trading_model.write_account_symbol_day();
+    return coalesce(prop_trading_model.fill_rollup_month(month), prop_trading_model.write_account_symbol_day());
 end
 $$;
 
@@ -2019,7 +2065,6 @@ declare
     day_rows constant text := 'prop_trading_model.rollup_account_symbol_day as r where {piece}';
     written bigint;
 begin
-    perform prop_trading_model.create_rollup_month(wanted);
     if every_account then
         create temporary table accounts_before on commit drop as
         select account_id from prop_trading_model.rollup_account_month where month = wanted;
@@ -3490,6 +3535,10 @@ comment on function prop_trading_model.quantile is
 
 comment on function prop_trading_model.account_symbol_day_query is
     'The one place that says how trades become a row of rollup_account_symbol_day.';
+comment on function prop_trading_model.account_symbol_day_insertion is
+    'The statement that inserts refresh_rows into rollup_account_symbol_day, or into a partition of it, in the order of days.';
+comment on function prop_trading_model.fill_rollup_month is
+    'Makes the partition of rollup_account_symbol_day of a month that has none, filled with refresh_rows. Returns how many rows; null for a month that has one.';
 comment on function prop_trading_model.write_account_symbol_day is
     'Writes refresh_rows into rollup_account_symbol_day where they differ from what was there. Returns how many rows.';
 comment on function prop_trading_model.recompute_keys is

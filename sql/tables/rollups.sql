@@ -2,31 +2,33 @@
 -- Invariant: every measure is exact (integers and numeric sums); none is rounded, so all of them can be merged.
 -- Room is left in the pages for the new version of a row that changes, and dead rows are removed early.
 
--- One row an account, day and symbol; the symbol key is coalesce(std_symbol, symbol, '').
+-- One row an account, day and symbol; the symbol key is coalesce(std_symbol, symbol, ''). By far the longest rollup, so its rows
+-- are kept short: what has a fixed length comes first, so that nothing is padded in between, and counts are integers (no account
+-- has 2^31 trades of a symbol on a day), whose sums are bigints.
 create table if not exists prop_trading_model.rollup_account_symbol_day (
-    account_id varchar(255) not null,
     trade_date date not null,
+    trades integer not null,
+    wins integer not null,
+    losses integer not null,
+    profits integer not null,
+    lots_counted integer not null,
+    volumes integer not null,
+    durations integer not null,
+    buys integer not null,
+    stop_losses integer not null,
+    take_profits integer not null,
+    account_id varchar(255) not null,
     symbol_key varchar(50) not null,
-    trades bigint not null,
-    wins bigint not null,
-    losses bigint not null,
     gross_profit numeric not null,
     gross_loss numeric not null,
     net numeric not null,
-    profits bigint not null,
     profit_squares numeric not null,
     profit_max numeric,
     profit_min numeric,
     lots numeric not null,
-    lots_counted bigint not null,
     lots_squares numeric not null,
     volume numeric not null,
-    volumes bigint not null,
     duration_us numeric not null,
-    durations bigint not null,
-    buys bigint not null,
-    stop_losses bigint not null,
-    take_profits bigint not null,
     primary key (account_id, trade_date, symbol_key)
 ) partition by range (trade_date);
 -- For lookups of a day. An index on trade_date itself would also be thought good for account-days: of a day that came after
