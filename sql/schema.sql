@@ -23,6 +23,7 @@ set search_path = pg_catalog, pg_temp;
 \ir functions/calendar.sql
 \ir functions/measures.sql
 \ir functions/changes.sql
+\ir functions/leaf_columns.sql
 \ir functions/leaf_plan.sql
 \ir functions/partitions.sql
 \ir functions/catalogue.sql

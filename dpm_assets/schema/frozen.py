@@ -50,6 +50,7 @@ _OF_PARTITIONING = {
     "functions/describing.sql",
     "functions/calendar.sql",
     "functions/changes.sql",
+    "functions/leaf_columns.sql",
     "functions/leaf_plan.sql",
     "functions/partitions.sql",
     "functions/catalogue.sql",

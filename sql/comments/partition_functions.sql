@@ -23,12 +23,20 @@ comment on function prop_trading_model.create_input_trigger is
 
 comment on function prop_trading_model.partitioned_tables is
     'The partitioned tables of the warehouse, how long a leaf''s time is, and how its name ends.';
+comment on function prop_trading_model.packed_columns is
+    'The columns of a table in the order in which its leaves store them, which leaves no room between them, each as in CREATE TABLE.';
+comment on function prop_trading_model.leaf_columns is
+    'The columns and checks of a leaf, as they stand between the parentheses of its CREATE TABLE.';
+comment on function prop_trading_model.plan_statistics is
+    'The statements that give a leaf the extended statistics of its parent.';
 comment on function prop_trading_model.plan_privileges is
     'The statements that give a leaf the privileges that its parent grants.';
 comment on function prop_trading_model.plan_triggers is 'The statements that give a leaf the statement triggers that it lacks.';
 comment on function prop_trading_model.plan_column_settings is
     'The statements that give a leaf its parent''s settings of columns.';
 comment on function prop_trading_model.leaf_storage is 'How a new leaf is stored, as the end of its CREATE TABLE.';
+comment on function prop_trading_model.plan_leaf_table is
+    'The statements that make the table of a leaf, without indexes, each with the locks that it takes.';
 comment on function prop_trading_model.plan_leaf is
     'The statements that make the leaf of [lower, upper), each with the locks that it takes.';
 comment on function prop_trading_model.plan_leaves is

@@ -10,22 +10,16 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     part record := prop_trading_model.part_of(parent, wanted);
-    granting text;
+    leaf text := format('prop_trading_model.%I', bare);
+    step record;
 begin
-    -- The check proves to ATTACH that it need not read the rows again.
-    execute format(
-        'create table prop_trading_model.%1$I (like %2$s including defaults including constraints including storage,'
-        ' constraint within_bounds check (%3$I >= %4$L and %3$I < %5$L))%6$s',
-        bare, parent, (
-            select k.attname from pg_partitioned_table as p
-            join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
-            where p.partrelid = parent
-        ), part.first_day, part.next_day, prop_trading_model.leaf_storage(parent)
-    );
-    for granting in
-        select statement from prop_trading_model.plan_privileges(parent, format('prop_trading_model.%I', bare))
+    execute format('lock table only %s in access share mode', parent);
+    for step in
+        select * from prop_trading_model.plan_leaf_table(parent, leaf, part.first_day, part.next_day)
+        union all
+        select * from prop_trading_model.plan_privileges(parent, leaf)
     loop
-        execute granting;
+        execute step.statement;
     end loop;
     return bare;
 end
@@ -90,6 +84,9 @@ begin
             format('\1 on prop_trading_model.%I using ', part.leaf_name))
         from pg_index as x
         where x.indrelid = parent and not exists (select from pg_constraint as c where c.conindid = x.indexrelid)
+        union all
+        select s.statement
+        from prop_trading_model.plan_statistics(parent, format('prop_trading_model.%I', part.leaf_name)) as s
     loop
         execute statement;
     end loop;

@@ -1,7 +1,7 @@
 -- The statements that make a leaf, each with the locks that it takes. They are what is executed, and what a dry run shows:
 -- there is no second text that could say something else.
--- Invariant: whatever a leaf has comes from its parent (columns, defaults, checks, indexes, statistics, privileges, triggers,
--- tablespace) or from leaf_settings; the parent is locked in SHARE UPDATE EXCLUSIVE at most, which no reader or writer waits for.
+-- Invariant: whatever a leaf has comes from its parent (what leaf_columns.sql says, indexes, privileges, triggers, tablespace)
+-- or from leaf_settings; the parent is locked in SHARE UPDATE EXCLUSIVE at most, which no reader or writer waits for.
 
 -- The partitioned tables of the warehouse, how long a leaf's time is, and how the name of a leaf ends.
 create or replace function prop_trading_model.partitioned_tables()
@@ -77,21 +77,31 @@ as $$
     order by wanted.place
 $$;
 
--- Settings of columns that `like` does not copy: statistics targets and options such as n_distinct.
+-- Settings of columns that CREATE TABLE does not take: how they are stored, statistics targets, and options such as n_distinct.
 create or replace function prop_trading_model.plan_column_settings(parent regclass, leaf text)
 returns table (statement text, locks text)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select s.statement, 'SHARE UPDATE EXCLUSIVE on the new table'
+    select s.statement, s.locks
     from pg_attribute as a
+    join pg_type as t on t.oid = a.atttypid
     cross join lateral (values
+        (
+            case when a.attstorage <> t.typstorage then format(
+                'alter table %s alter column %I set storage %s', leaf, a.attname,
+                case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'x' then 'extended' when 'm' then 'main' end
+            ) end, 'ACCESS EXCLUSIVE on the new table, which nobody sees yet'
+        ),
         (case when a.attstattarget >= 0
-            then format('alter table %s alter column %I set statistics %s', leaf, a.attname, a.attstattarget) end),
+            then format('alter table %s alter column %I set statistics %s', leaf, a.attname, a.attstattarget) end,
+            'SHARE UPDATE EXCLUSIVE on the new table'),
         (case when a.attoptions is not null
-            then format('alter table %s alter column %I set (%s)', leaf, a.attname, array_to_string(a.attoptions, ', ')) end)
-    ) as s (statement)
+            then format('alter table %s alter column %I set (%s)', leaf, a.attname, array_to_string(a.attoptions, ', ')) end,
+            'SHARE UPDATE EXCLUSIVE on the new table')
+    ) as s (statement, locks)
     where a.attrelid = parent and a.attnum > 0 and not a.attisdropped and s.statement is not null
+    order by a.attnum
 $$;
 
 -- Where and how a new leaf is stored, as the end of its CREATE TABLE: access method and tablespace of the parent, settings
@@ -110,8 +120,28 @@ as $$
     where c.oid = parent
 $$;
 
--- Everything that makes the leaf of [lower, upper): built beside the parent, complete, then attached. The check proves to
--- ATTACH that it need not read the table; it goes when the bounds themselves say the same.
+-- What makes the table of a leaf of [lower, upper), without indexes. The check proves to ATTACH that it need not read the table.
+-- Whoever runs it locks the parent in ACCESS SHARE first: its columns must be the same when the leaf is attached.
+create or replace function prop_trading_model.plan_leaf_table(parent regclass, leaf text, lower date, upper date)
+returns table (statement text, locks text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+        select format(
+            'create table %s (%s, constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
+            leaf, prop_trading_model.leaf_columns(parent), k.attname, lower, upper, prop_trading_model.leaf_storage(parent)
+        ), format('ACCESS SHARE on %s; ACCESS EXCLUSIVE on the new table, which nobody sees yet', parent)
+        from pg_partitioned_table as p
+        join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
+        where p.partrelid = parent;
+    return query select * from prop_trading_model.plan_column_settings(parent, leaf);
+end
+$$;
+
+-- Everything that makes the leaf of [lower, upper): built beside the parent, complete but for its indexes, which ATTACH makes of
+-- an empty table in no time, then attached. The check of the bounds goes when the bounds themselves say the same.
 create or replace function prop_trading_model.plan_leaf(parent regclass, leaf_name text, lower date, upper date)
 returns table (statement text, locks text)
 language plpgsql stable
@@ -121,18 +151,11 @@ declare
     leaf text := format('prop_trading_model.%I', leaf_name);
     unseen constant text := 'ACCESS EXCLUSIVE on the new table, which nobody sees yet';
 begin
-    return query
-        select format(
-            'create table %s (like %s including all excluding comments, constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
-            leaf, parent, k.attname, lower, upper, prop_trading_model.leaf_storage(parent)
-        ), format('ACCESS SHARE on %s; %s', parent, unseen)
-        from pg_partitioned_table as p
-        join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
-        where p.partrelid = parent;
+    return query select * from prop_trading_model.plan_leaf_table(parent, leaf, lower, upper);
+    return query select * from prop_trading_model.plan_statistics(parent, leaf);
     return query
         select format('alter table %s owner to %I', leaf, pg_get_userbyid(relowner)), unseen
         from pg_class where oid = parent and relowner <> current_user::regrole;
-    return query select * from prop_trading_model.plan_column_settings(parent, leaf);
     return query select * from prop_trading_model.plan_privileges(parent, leaf);
     return query select p.statement, unseen from prop_trading_model.plan_triggers(parent, leaf) as p;
     return query values

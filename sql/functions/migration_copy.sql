@@ -21,13 +21,16 @@ declare
     part prop_trading_model_migration.parts := (
         select t from prop_trading_model_migration.parts as t where t.table_name = moved and t.starts = begin_part.starts
     );
+    step record;
 begin
-    execute format(
-        'create table prop_trading_model_next.%I ('
-        ' like %s including defaults including constraints including storage,'
-        ' constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
-        part.leaf, m.successor, m.day_column, part.starts, part.ends, prop_trading_model.leaf_storage(m.successor)
-    );
+    execute format('lock table only %s in access share mode', m.successor);
+    for step in
+        select * from prop_trading_model.plan_leaf_table(
+            m.successor, format('prop_trading_model_next.%I', part.leaf), part.starts, part.ends
+        )
+    loop
+        execute step.statement;
+    end loop;
     execute format(
         'insert into prop_trading_model_migration.bites (table_name, starts, first_day, next_day)'
         ' select %1$L, $1, min(day), max(day) + 1 from ('
@@ -170,7 +173,7 @@ begin
         perform prop_trading_model_migration.build_indexes(m.successor, leaf);
     end;
     for step in
-        select statement from prop_trading_model.plan_column_settings(m.successor, leaf)
+        select statement from prop_trading_model.plan_statistics(m.successor, leaf)
         union all
         select statement from prop_trading_model.plan_privileges(m.successor, leaf)
         union all

@@ -71,6 +71,7 @@ declare
 begin
     for attempt in 1 .. 20 loop
         begin
+            execute format('lock table only %s in access share mode', parent);
             for step in select * from prop_trading_model.plan_leaf(parent, leaf_name, lower, upper) loop
                 execute step.statement;
             end loop;

@@ -71,7 +71,7 @@ def archive(
         yield Step("frozen", f"{part}: nobody can write to it any more")
         try:
             with explained(part):
-                columns = columns_of(conn, leaf)
+                columns = columns_of(conn, part.table.name)  # a leaf has an order of its own
                 written = _write(conn, part, columns, places.file_of(root, part))
                 yield Step(
                     "written",
