@@ -202,10 +202,9 @@ def test_views_equal_a_recomputation_after_every_statement(server: EmbeddedServe
         conn.execute(TRADES.format(table=PARENT).encode())
         conn.execute(INCOMING)
         conn.execute("call refresh_warehouse()")
-        for statement in STATEMENTS.values():
-            with conn.transaction():
-                conn.execute(statement.replace("select * from incoming where", f"select * from incoming where id not in"
-                                               f" (select id from {PARENT}) and").format(table=PARENT).encode())  # fmt: skip
+        for what, statement in STATEMENTS.items():
+            if what != "insert by name":  # of rows that are there by then
+                conn.execute(statement.format(table=PARENT).encode())
             conn.execute("call refresh_warehouse()")
         assert differences(db) == []
 

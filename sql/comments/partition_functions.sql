@@ -23,10 +23,8 @@ comment on function prop_trading_model.create_input_trigger is
 
 comment on function prop_trading_model.partitioned_tables is
     'The partitioned tables of the warehouse, how long a leaf''s time is, and how its name ends.';
-comment on function prop_trading_model.packed_columns is
-    'The columns of a table in the order in which its leaves store them, which leaves no room between them, each as in CREATE TABLE.';
-comment on function prop_trading_model.leaf_columns is
-    'The columns and checks of a leaf, as they stand between the parentheses of its CREATE TABLE.';
+comment on function prop_trading_model.leading_columns is
+    'The columns that come first in a leaf, so that no room is left between its columns; null when its parent has that order.';
 comment on function prop_trading_model.plan_statistics is
     'The statements that give a leaf the extended statistics of its parent.';
 comment on function prop_trading_model.plan_privileges is

@@ -7,13 +7,13 @@
 create or replace function prop_trading_model.make_bare_table(parent regclass, bare name, wanted date) returns name
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set client_min_messages = warning
 as $$
 declare
     part record := prop_trading_model.part_of(parent, wanted);
     leaf text := format('prop_trading_model.%I', bare);
     step record;
 begin
-    execute format('lock table only %s in access share mode', parent);
     for step in
         select * from prop_trading_model.plan_leaf_table(parent, leaf, part.first_day, part.next_day)
         union all

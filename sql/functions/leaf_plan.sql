@@ -1,7 +1,7 @@
 -- The statements that make a leaf, each with the locks that it takes. They are what is executed, and what a dry run shows:
 -- there is no second text that could say something else.
--- Invariant: whatever a leaf has comes from its parent (what leaf_columns.sql says, indexes, privileges, triggers, tablespace)
--- or from leaf_settings; the parent is locked in SHARE UPDATE EXCLUSIVE at most, which no reader or writer waits for.
+-- Invariant: whatever a leaf has comes from its parent (columns, defaults, checks, indexes, statistics, privileges, triggers,
+-- tablespace) or from leaf_settings; the parent is locked in SHARE UPDATE EXCLUSIVE at most, which no reader or writer waits for.
 
 -- The partitioned tables of the warehouse, how long a leaf's time is, and how the name of a leaf ends.
 create or replace function prop_trading_model.partitioned_tables()
@@ -77,31 +77,21 @@ as $$
     order by wanted.place
 $$;
 
--- Settings of columns that CREATE TABLE does not take: how they are stored, statistics targets, and options such as n_distinct.
+-- Settings of columns that `like` does not copy: statistics targets and options such as n_distinct.
 create or replace function prop_trading_model.plan_column_settings(parent regclass, leaf text)
 returns table (statement text, locks text)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select s.statement, s.locks
+    select s.statement, 'SHARE UPDATE EXCLUSIVE on the new table'
     from pg_attribute as a
-    join pg_type as t on t.oid = a.atttypid
     cross join lateral (values
-        (
-            case when a.attstorage <> t.typstorage then format(
-                'alter table %s alter column %I set storage %s', leaf, a.attname,
-                case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'x' then 'extended' when 'm' then 'main' end
-            ) end, 'ACCESS EXCLUSIVE on the new table, which nobody sees yet'
-        ),
         (case when a.attstattarget >= 0
-            then format('alter table %s alter column %I set statistics %s', leaf, a.attname, a.attstattarget) end,
-            'SHARE UPDATE EXCLUSIVE on the new table'),
+            then format('alter table %s alter column %I set statistics %s', leaf, a.attname, a.attstattarget) end),
         (case when a.attoptions is not null
-            then format('alter table %s alter column %I set (%s)', leaf, a.attname, array_to_string(a.attoptions, ', ')) end,
-            'SHARE UPDATE EXCLUSIVE on the new table')
-    ) as s (statement, locks)
+            then format('alter table %s alter column %I set (%s)', leaf, a.attname, array_to_string(a.attoptions, ', ')) end)
+    ) as s (statement)
     where a.attrelid = parent and a.attnum > 0 and not a.attisdropped and s.statement is not null
-    order by a.attnum
 $$;
 
 -- Where and how a new leaf is stored, as the end of its CREATE TABLE: access method and tablespace of the parent, settings
@@ -120,22 +110,39 @@ as $$
     where c.oid = parent
 $$;
 
--- What makes the table of a leaf of [lower, upper), without indexes. The check proves to ATTACH that it need not read the table.
--- Whoever runs it locks the parent in ACCESS SHARE first: its columns must be the same when the leaf is attached.
+-- What makes the table of a leaf of [lower, upper), without indexes and statistics. It takes the order of its columns from one
+-- table and all else from another, both of which go again. The check proves to ATTACH that it need not read the leaf.
 create or replace function prop_trading_model.plan_leaf_table(parent regclass, leaf text, lower date, upper date)
 returns table (statement text, locks text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-begin
-    return query
-        select format(
-            'create table %s (%s, constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
-            leaf, prop_trading_model.leaf_columns(parent), k.attname, lower, upper, prop_trading_model.leaf_storage(parent)
-        ), format('ACCESS SHARE on %s; ACCESS EXCLUSIVE on the new table, which nobody sees yet', parent)
+declare
+    part text[] := parse_ident(leaf);
+    in_order text := format('%I.%I', part[1], part[2] || '_order');
+    columns text := format('%I.%I', part[1], part[2] || '_columns');
+    first_columns text := prop_trading_model.leading_columns(parent);
+    copied text := format('like %s including all excluding comments excluding identity excluding indexes excluding statistics', parent);
+    storage text := prop_trading_model.leaf_storage(parent);
+    unseen constant text := 'ACCESS EXCLUSIVE on the new table, which nobody sees yet';
+    copying text := format('ACCESS SHARE on %s; %s', parent, unseen);
+    within_bounds text := (
+        select format('constraint within_bounds check (%I >= %L and %1$I < %3$L)', k.attname, lower, upper)
         from pg_partitioned_table as p
         join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
-        where p.partrelid = parent;
+        where p.partrelid = parent
+    );
+begin
+    if first_columns is null then
+        return query values (format('create table %s (%s, %s)%s', leaf, copied, within_bounds, storage), copying);
+    else
+        return query values
+            (format('create table %s (%s)', in_order, first_columns), unseen),
+            (format('create table %s (%s)', columns, copied), copying),
+            (format('create table %s (%s) inherits (%s, %s)%s', leaf, within_bounds, in_order, columns, storage), unseen),
+            (format('alter table %s no inherit %s, no inherit %s', leaf, in_order, columns), unseen),
+            (format('drop table %s, %s', in_order, columns), unseen);
+    end if;
     return query select * from prop_trading_model.plan_column_settings(parent, leaf);
 end
 $$;

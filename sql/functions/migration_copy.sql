@@ -13,6 +13,7 @@ create or replace function prop_trading_model_migration.begin_part(moved text, s
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set client_min_messages = warning
 as $$
 declare
     m prop_trading_model_migration.moved_tables := (
@@ -23,7 +24,6 @@ declare
     );
     step record;
 begin
-    execute format('lock table only %s in access share mode', m.successor);
     for step in
         select * from prop_trading_model.plan_leaf_table(
             m.successor, format('prop_trading_model_next.%I', part.leaf), part.starts, part.ends

@@ -65,13 +65,13 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
+set client_min_messages = warning
 as $$
 declare
     step record;
 begin
     for attempt in 1 .. 20 loop
         begin
-            execute format('lock table only %s in access share mode', parent);
             for step in select * from prop_trading_model.plan_leaf(parent, leaf_name, lower, upper) loop
                 execute step.statement;
             end loop;

@@ -1972,6 +1972,59 @@ select prop_trading_model.create_input_trigger('prop_trading_model.raw_accounts_
 select prop_trading_model.create_input_trigger('prop_trading_model.raw_plans_data', 'plans');
 select prop_trading_model.create_input_trigger('prop_trading_model.raw_regimes_daily', 'regimes');
 
+-- The order in which a leaf stores its columns: one that leaves no room between them. PostgreSQL finds the columns of a partition
+-- by their names, so the order of the parent, which programs see, stays what it is.
+-- Invariant: nothing but the order is a leaf's own. Columns and checks are copied by LIKE, as PostgreSQL has parsed them: a check
+-- that is written out and parsed again may come out as another, and ATTACH refuses it.
+
+-- The columns that come first in a leaf, as in CREATE TABLE: those of fixed length, by descending alignment. Behind them stand
+-- those of variable length, whose short values are not aligned. Otherwise the order is that of the parent. Generated columns
+-- stay among the latter: of those there must not be two definitions. Null when the parent itself has that order.
+create or replace function prop_trading_model.leading_columns(parent regclass) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when bool_or(c.place <> c.place_in_parent) then
+        string_agg(concat_ws(' ', quote_ident(c.attname), c.type_name, c.collation), ', ' order by c.place) filter (where c.leads)
+    end
+    from (
+        select
+            a.attname, f.leads, format_type(a.atttypid, a.atttypmod) as type_name, a.attnum as place_in_parent,
+            case when a.attcollation <> t.typcollation then format('collate %s', a.attcollation::regcollation) end as collation,
+            row_number() over (order by case when f.leads then strpos('disc', a.attalign::text) else 5 end, a.attnum) as place
+        from (
+            select attname, atttypid, atttypmod, attcollation, attlen, attalign, attgenerated, row_number() over (order by attnum)
+            from pg_attribute where attrelid = parent and attnum > 0 and not attisdropped
+        ) as a (attname, atttypid, atttypmod, attcollation, attlen, attalign, attgenerated, attnum)
+        join pg_type as t on t.oid = a.atttypid
+        cross join lateral (select a.attlen > 0 and a.attgenerated = '') as f (leads)
+    ) as c
+$$;
+
+-- The extended statistics of the parent, for a leaf that has none: ATTACH does not make them, as it makes indexes.
+create or replace function prop_trading_model.plan_statistics(parent regclass, leaf text)
+returns table (statement text, locks text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select concat_ws(
+        ' ', 'create statistics',
+        -- PostgreSQL finds a name itself from 16 on; before, one that is taken must not keep the leaf from being made.
+        case when current_setting('server_version_num')::integer < 160000 then (
+            select format('if not exists %I.%I', part[1], left(part[2] || '_' || s.stxname, 63)) from parse_ident(leaf) as part
+        ) end,
+        (
+            select '(' || string_agg(kind.name, ', ') || ')'
+            from (values ('d', 'ndistinct'), ('f', 'dependencies'), ('m', 'mcv')) as kind (letter, name)
+            where kind.letter::"char" = any (s.stxkind)
+        ),
+        'on', pg_get_statisticsobjdef_columns(s.oid), 'from', leaf
+    ), 'SHARE UPDATE EXCLUSIVE on the new table'
+    from pg_statistic_ext as s
+    where s.stxrelid = parent
+    order by s.oid
+$$;
+
 -- The statements that make a leaf, each with the locks that it takes. They are what is executed, and what a dry run shows:
 -- there is no second text that could say something else.
 -- Invariant: whatever a leaf has comes from its parent (columns, defaults, checks, indexes, statistics, privileges, triggers,
@@ -2084,8 +2137,45 @@ as $$
     where c.oid = parent
 $$;
 
--- Everything that makes the leaf of [lower, upper): built beside the parent, complete, then attached. The check proves to
--- ATTACH that it need not read the table; it goes when the bounds themselves say the same.
+-- What makes the table of a leaf of [lower, upper), without indexes and statistics. It takes the order of its columns from one
+-- table and all else from another, both of which go again. The check proves to ATTACH that it need not read the leaf.
+create or replace function prop_trading_model.plan_leaf_table(parent regclass, leaf text, lower date, upper date)
+returns table (statement text, locks text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    part text[] := parse_ident(leaf);
+    in_order text := format('%I.%I', part[1], part[2] || '_order');
+    columns text := format('%I.%I', part[1], part[2] || '_columns');
+    first_columns text := prop_trading_model.leading_columns(parent);
+    copied text := format('like %s including all excluding comments excluding identity excluding indexes excluding statistics', parent);
+    storage text := prop_trading_model.leaf_storage(parent);
+    unseen constant text := 'ACCESS EXCLUSIVE on the new table, which nobody sees yet';
+    copying text := format('ACCESS SHARE on %s; %s', parent, unseen);
+    within_bounds text := (
+        select format('constraint within_bounds check (%I >= %L and %1$I < %3$L)', k.attname, lower, upper)
+        from pg_partitioned_table as p
+        join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
+        where p.partrelid = parent
+    );
+begin
+    if first_columns is null then
+        return query values (format('create table %s (%s, %s)%s', leaf, copied, within_bounds, storage), copying);
+    else
+        return query values
+            (format('create table %s (%s)', in_order, first_columns), unseen),
+            (format('create table %s (%s)', columns, copied), copying),
+            (format('create table %s (%s) inherits (%s, %s)%s', leaf, within_bounds, in_order, columns, storage), unseen),
+            (format('alter table %s no inherit %s, no inherit %s', leaf, in_order, columns), unseen),
+            (format('drop table %s, %s', in_order, columns), unseen);
+    end if;
+    return query select * from prop_trading_model.plan_column_settings(parent, leaf);
+end
+$$;
+
+-- Everything that makes the leaf of [lower, upper): built beside the parent, complete but for its indexes, which ATTACH makes of
+-- an empty table in no time, then attached. The check of the bounds goes when the bounds themselves say the same.
 create or replace function prop_trading_model.plan_leaf(parent regclass, leaf_name text, lower date, upper date)
 returns table (statement text, locks text)
 language plpgsql stable
@@ -2095,18 +2185,11 @@ declare
     leaf text := format('prop_trading_model.%I', leaf_name);
     unseen constant text := 'ACCESS EXCLUSIVE on the new table, which nobody sees yet';
 begin
-    return query
-        select format(
-            'create table %s (like %s including all excluding comments, constraint within_bounds check (%I >= %L and %3$I < %5$L))%6$s',
-            leaf, parent, k.attname, lower, upper, prop_trading_model.leaf_storage(parent)
-        ), format('ACCESS SHARE on %s; %s', parent, unseen)
-        from pg_partitioned_table as p
-        join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
-        where p.partrelid = parent;
+    return query select * from prop_trading_model.plan_leaf_table(parent, leaf, lower, upper);
+    return query select * from prop_trading_model.plan_statistics(parent, leaf);
     return query
         select format('alter table %s owner to %I', leaf, pg_get_userbyid(relowner)), unseen
         from pg_class where oid = parent and relowner <> current_user::regrole;
-    return query select * from prop_trading_model.plan_column_settings(parent, leaf);
     return query select * from prop_trading_model.plan_privileges(parent, leaf);
     return query select p.statement, unseen from prop_trading_model.plan_triggers(parent, leaf) as p;
     return query values
@@ -2210,6 +2293,7 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
+set client_min_messages = warning
 as $$
 declare
     step record;
@@ -2549,25 +2633,19 @@ $$;
 create or replace function prop_trading_model.make_bare_table(parent regclass, bare name, wanted date) returns name
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set client_min_messages = warning
 as $$
 declare
     part record := prop_trading_model.part_of(parent, wanted);
-    granting text;
+    leaf text := format('prop_trading_model.%I', bare);
+    step record;
 begin
-    -- The check proves to ATTACH that it need not read the rows again.
-    execute format(
-        'create table prop_trading_model.%1$I (like %2$s including defaults including constraints including storage,'
-        ' constraint within_bounds check (%3$I >= %4$L and %3$I < %5$L))%6$s',
-        bare, parent, (
-            select k.attname from pg_partitioned_table as p
-            join pg_attribute as k on k.attrelid = p.partrelid and k.attnum = p.partattrs[0]
-            where p.partrelid = parent
-        ), part.first_day, part.next_day, prop_trading_model.leaf_storage(parent)
-    );
-    for granting in
-        select statement from prop_trading_model.plan_privileges(parent, format('prop_trading_model.%I', bare))
+    for step in
+        select * from prop_trading_model.plan_leaf_table(parent, leaf, part.first_day, part.next_day)
+        union all
+        select * from prop_trading_model.plan_privileges(parent, leaf)
     loop
-        execute granting;
+        execute step.statement;
     end loop;
     return bare;
 end
@@ -2632,6 +2710,9 @@ begin
             format('\1 on prop_trading_model.%I using ', part.leaf_name))
         from pg_index as x
         where x.indrelid = parent and not exists (select from pg_constraint as c where c.conindid = x.indexrelid)
+        union all
+        select s.statement
+        from prop_trading_model.plan_statistics(parent, format('prop_trading_model.%I', part.leaf_name)) as s
     loop
         execute statement;
     end loop;
@@ -4549,12 +4630,18 @@ comment on function prop_trading_model.create_input_trigger is
 
 comment on function prop_trading_model.partitioned_tables is
     'The partitioned tables of the warehouse, how long a leaf''s time is, and how its name ends.';
+comment on function prop_trading_model.leading_columns is
+    'The columns that come first in a leaf, so that no room is left between its columns; null when its parent has that order.';
+comment on function prop_trading_model.plan_statistics is
+    'The statements that give a leaf the extended statistics of its parent.';
 comment on function prop_trading_model.plan_privileges is
     'The statements that give a leaf the privileges that its parent grants.';
 comment on function prop_trading_model.plan_triggers is 'The statements that give a leaf the statement triggers that it lacks.';
 comment on function prop_trading_model.plan_column_settings is
     'The statements that give a leaf its parent''s settings of columns.';
 comment on function prop_trading_model.leaf_storage is 'How a new leaf is stored, as the end of its CREATE TABLE.';
+comment on function prop_trading_model.plan_leaf_table is
+    'The statements that make the table of a leaf, without indexes, each with the locks that it takes.';
 comment on function prop_trading_model.plan_leaf is
     'The statements that make the leaf of [lower, upper), each with the locks that it takes.';
 comment on function prop_trading_model.plan_leaves is
