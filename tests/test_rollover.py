@@ -113,7 +113,7 @@ def test_a_leaf_has_everything_that_its_parent_was_given(conn: Connection) -> No
     dress_up_the_parent(conn)
     conn.execute(CREATE_OLD)
     leaf, parent = described(conn, "raw_trades_closed_2021_05"), described(conn, "raw_trades_closed")
-    assert leaf[0] == parent[0]
+    assert sorted(leaf[0], key=str) == sorted(parent[0], key=str)
     assert leaf[1] == parent[1], "the check of the bounds has gone"
     assert leaf[3] == parent[3] and len(leaf[3]) == 7
     assert leaf[4] == parent[4]
@@ -165,7 +165,9 @@ def test_attaching_reads_no_row_because_the_check_proves_the_bounds(conn: Connec
     notices: list[str] = []
     conn.add_notice_handler(lambda diagnostic: notices.append(diagnostic.message_primary or ""))
     conn.execute("set client_min_messages = debug1")
-    conn.execute(CREATE_OLD)
+    conn.execute("set role dpm_owner")
+    for (statement,) in conn.execute("select statement from plan_trade_months('{2021-05-01}')").fetchall():
+        conn.execute(statement)
     assert sum("is implied by existing constraints" in text for text in notices) == 2
 
 
