@@ -67,7 +67,7 @@ def archive(
             yield Step("cold", f"{part} is cold already: {found.location}")
             return
         with explained(part):
-            leaf = _begin(conn, part, patience)
+            _begin(conn, part, patience)
         yield Step("frozen", f"{part}: nobody can write to it any more")
         try:
             with explained(part):
@@ -93,13 +93,12 @@ def archive(
         yield Step("cold", f"{part}: cold, the partition is dropped")
 
 
-def _begin(conn: psycopg.Connection[Any], part: Part, patience: float) -> str:
+def _begin(conn: psycopg.Connection[Any], part: Part, patience: float) -> None:
     give_up = monotonic() + patience
     while True:
         try:
-            row = conn.execute("select prop_trading_model.begin_archive(%s::regclass, %s)", part.arguments).fetchone()
-            assert row is not None
-            return str(row[0])
+            conn.execute("select prop_trading_model.begin_archive(%s::regclass, %s)", part.arguments)
+            return
         except (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse):
             if monotonic() >= give_up:
                 raise
