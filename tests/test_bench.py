@@ -15,6 +15,7 @@ import pytest
 from dpm_assets.bench import plan as planning
 from dpm_assets.bench import run as running
 from dpm_assets.bench.assets import BenchmarkConfig, benchmark_report
+from dpm_assets.bench.bounds import BOUNDS
 from dpm_assets.bench.digests import sql_digests
 from dpm_assets.bench.queries import questions
 from dpm_assets.bench.report import write_report
@@ -170,6 +171,26 @@ def test_the_targets_are_judged_by_what_was_measured(measured: Measured) -> None
     assert after["all views fresh after a day's load"].met is False
     assert after["a query of the original sent as it is"].met is False
     assert after["daily metrics of one account"] == before["daily metrics of one account"]
+
+
+def test_a_target_that_is_missed_is_explained(measured: Measured, tmp_path: Path) -> None:
+    judged = judge(measured.found)
+    assert set(BOUNDS) <= {figure.target for figure in judged}
+    text = write_report(measured.found, tmp_path)[0].read_text()
+    missed = {figure.target for figure in judged if figure.met is False}
+    assert missed, "8,000 trades are too few to be faster by a hundred"
+    assert {target for target in BOUNDS if f"- **{target}**: {BOUNDS[target]}" in text} == missed & set(BOUNDS)
+
+
+def test_the_report_shows_where_the_time_of_production_goes(measured: Measured, tmp_path: Path) -> None:
+    text = write_report(measured.found, tmp_path)[0].read_text()
+    for title, statement in (
+        ("Loads", 'copy "'),
+        ("Refresh", "refresh materialized view concurrently"),
+    ):
+        section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        assert f"| `{statement}" in section, section
+    assert re.search(r"\| \d\.\d, pgbench \d\.\d \|", text)
 
 
 def test_another_plan_in_the_same_folder_is_refused(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:

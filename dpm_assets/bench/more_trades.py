@@ -9,6 +9,7 @@ from typing import Any
 from dpm_assets.bench import rows
 from dpm_assets.bench.filling import copy_file
 from dpm_assets.bench.plan import Plan
+from dpm_assets.bench.profiling import profiled
 from dpm_assets.bench.systems import Connection, System
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
@@ -19,7 +20,8 @@ LARGEST = 1_000_000
 
 
 def load_more(conn: Connection, db: Database, system: System, plan: Plan, sample: Path) -> dict[str, Any]:
-    """Seconds and trades: production through its loader, the others by one COPY.
+    """Seconds and trades: production through its loader, the others by one COPY. Of the loader also its "profile", and the
+    seconds of processor that it took itself ("loader_cpu").
 
     Each try has trades of its own: a kill may come when they are in and nobody was told.
     """
@@ -28,13 +30,22 @@ def load_more(conn: Connection, db: Database, system: System, plan: Plan, sample
     path = _sample_of_month(plan, month, sample / f"more_{number}", plan.seed + number)
     if system.name == "v2":
         conn.execute("select prop_trading_model.create_partitions(%s)", [month])
-    began = time.perf_counter()
+    taken: dict[str, Any] = {}
+
+    def take() -> None:
+        began, worked = time.perf_counter(), time.process_time()
+        if system.is_production:
+            taken["trades"] = load_file(db, path, "trades").rows_inserted
+            taken["loader_cpu"] = round(time.process_time() - worked, 3)
+        else:
+            taken["trades"] = copy_file(conn, path, "raw_trades_closed")
+        taken["seconds"] = round(time.perf_counter() - began, 3)
+
     if system.is_production:
-        result = load_file(db, path, "trades")
-        trades = result.rows_inserted
+        taken["profile"] = profiled(conn, take, inner=False)
     else:
-        trades = copy_file(conn, path, "raw_trades_closed")
-    return {"trades": trades, "seconds": round(time.perf_counter() - began, 3)}
+        take()
+    return taken
 
 
 def _count_try(conn: Connection) -> int:

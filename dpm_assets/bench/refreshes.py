@@ -7,6 +7,7 @@ import psycopg
 
 from dpm_assets.bench.changing import Changes
 from dpm_assets.bench.measuring import Times, seconds, stopped_after
+from dpm_assets.bench.profiling import profiled
 from dpm_assets.bench.systems import Connection, System, settle, stop_after
 from dpm_assets.database import Database
 from dpm_assets.refresh import engine
@@ -28,8 +29,9 @@ def measure_refreshes(
 ) -> dict[str, Any]:
     """By kind of change: the trades that were loaded, and milliseconds of the refresh that follows.
 
-    "nothing": no change; "small": 1,000 trades; "day": a day; "everything": all recomputed. Where a refresh always recomputes
-    everything (v2), that is what any of them takes, and a day's is left out when the small one was too long to be repeated.
+    "nothing": no change; "small": 1,000 trades; "day": a day, with a "profile" of one more; "everything": all recomputed.
+    Where a refresh always recomputes everything (v2), that is what any of them takes, and a day's is left out when the small
+    one was too long to be repeated.
     What takes more than `longest` seconds is stopped. `never_made`: even the first, plain refresh was, so none is tried.
     """
     if never_made:
@@ -45,6 +47,9 @@ def measure_refreshes(
             break
         settle(conn)
     if system.is_production:
+        changes.day()
+        found["day"]["profile"] = profiled(conn, lambda: _refresh_in_parts(conn), inner=True)
+        settle(conn)
         found["everything"] = _everything(db, longest)
     else:
         last = found.get("day") or found["small"]
@@ -70,10 +75,9 @@ def _refreshes(conn: Connection, system: System, load: Any, *, rounds: int, long
     while len(times.taken) < rounds and not (times.taken and times.taken[-1] > LONG_SECONDS * 1000):
         trades = load()
         if system.is_production:
-            rollups = seconds(lambda: conn.execute("select prop_trading_model.refresh_bite(1000000)")) * 1000
-            views = seconds(lambda: conn.execute("select prop_trading_model.refresh_views()")) * 1000
-            parts["rollups"].append(round(rollups, 3))
-            parts["views"].append(round(views, 3))
+            rollups, views = _refresh_in_parts(conn)
+            parts["rollups"].append(rollups)
+            parts["views"].append(views)
             times.taken.append(round(rollups + views, 3))
         else:
             stop_after(conn, longest)
@@ -85,3 +89,10 @@ def _refreshes(conn: Connection, system: System, load: Any, *, rounds: int, long
                 stop_after(conn, None)
     of_parts = {name: taken for name, taken in parts.items() if taken}
     return {"trades": trades, **times.summary(), **of_parts}
+
+
+def _refresh_in_parts(conn: Connection) -> tuple[float, float]:
+    """Milliseconds of the rollups, and of the views."""
+    rollups = seconds(lambda: conn.execute("select prop_trading_model.refresh_bite(1000000)")) * 1000
+    views = seconds(lambda: conn.execute("select prop_trading_model.refresh_views()")) * 1000
+    return round(rollups, 3), round(views, 3)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpm_assets.bench.bounds import BOUNDS
 from dpm_assets.bench.report_queries import (
     cold_section,
     growth_section,
@@ -77,8 +78,13 @@ def _what(results: Results) -> str:
 
 def _targets(results: Results) -> str:
     said = {True: "met", False: "**missed**", None: "not measured"}
-    rows = [[one.target, one.bound, one.measured, said[one.met]] for one in judge(results)]
-    return table(["target", "asked", "measured", ""], rows)
+    judged = judge(results)
+    rows = [[one.target, one.bound, one.measured, said[one.met]] for one in judged]
+    missed = [
+        f"- **{one.target}**: {BOUNDS[one.target]}" for one in judged if one.met is False and one.target in BOUNDS
+    ]
+    bounded = "\n\nWhat bounds those that were missed, and what was tried:\n\n" + "\n".join(missed) if missed else ""
+    return table(["target", "asked", "measured", ""], rows) + bounded
 
 
 def _again(results: Results) -> str:

@@ -35,3 +35,17 @@ def times_faster(factor: float | None) -> str:
     if factor is None:
         return ""
     return f"{factor:,.0f} x" if factor >= 10 else f"{factor:.2f} x"
+
+
+def profile(statements: Sequence[dict[str, Any]]) -> str:
+    """Statements with the time that PostgreSQL counted of each."""
+    rows = [
+        [
+            f"`{one['statement'].replace('|', chr(92) + '|')}`",
+            f"{one['calls']:,}",
+            milliseconds(one["ms"]),
+            f"{one['wal_kb']:,}",
+        ]
+        for one in statements
+    ]
+    return table(["statement", "calls", "ms", "log, kB"], rows)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dpm_assets.bench.queries import questions
-from dpm_assets.bench.report_tables import NAMES, TITLES, milliseconds, table, with_spread
+from dpm_assets.bench.report_tables import NAMES, TITLES, milliseconds, profile, table, with_spread
 from dpm_assets.bench.results import Results
 from dpm_assets.bench.systems import BY_NAME
 from dpm_assets.bench.throughput import WARM_UP
@@ -18,7 +18,7 @@ def loads_section(results: Results) -> str:
         more = results.stages.get(f"more.{name}")
         rows.append([title, rate(results.load_rate(name)), rate(more and more["trades"] / more["seconds"])])
     new, there = results.load_rate("production", False), results.load_rate("production", True)
-    return table(["trades/s", "the history, indexes in place", "into a month that is there, one file"], rows) + (
+    text = table(["trades/s", "the history, indexes in place", "into a month that is there, one file"], rows) + (
         f"\n\nProduction's history: months that were not there {rate(new)} (as many files at a time as there are cores, by"
         f" the clock), months that were {rate(there) or 'none'} trades/s (one file at a time)."
         " It reads, checks and counts every row; the others take a bare `COPY`"
@@ -27,6 +27,14 @@ def loads_section(results: Results) -> str:
             if _bulk(results)
             else "."
         )
+    )
+    more = results.stages.get("more.production")
+    if not more or not more.get("profile"):
+        return text
+    return (
+        f"{text}\n\nProduction's load into a month that is there, {more['seconds']:.1f} s, by its statements; reading, judging"
+        f" and sending the rows took the loader {more['loader_cpu']:.1f} s of a core, beside the `COPY`:\n\n"
+        + profile(more["profile"])
     )
 
 
@@ -103,7 +111,20 @@ def refresh_section(results: Results) -> str:
             "dbt: one incremental model",
         ],
         rows,
-    ) + ("\n\nv2 recomputes all views whatever has changed. The original and v1 have nothing to refresh.")
+    ) + (
+        "\n\nv2 recomputes all views whatever has changed. The original and v1 have nothing to refresh."
+        + _profile_of_day(results)
+    )
+
+
+def _profile_of_day(results: Results) -> str:
+    found = results.stages.get("refresh.production", {}).get("day", {}).get("profile")
+    if not found:
+        return ""
+    return (
+        "\n\nProduction's refresh after a day once more, by the statements inside it (each with those inside itself;"
+        f" `pg_stat_statements`):\n\n{profile(found)}"
+    )
 
 
 def _seconds(found: dict[str, Any]) -> str:
@@ -130,6 +151,7 @@ def throughput_section(results: Results) -> str:
             clients,
             f"{one['per_second']:,.0f}",
             *(f"{one[p]:,.2f}" for p in ("p50_ms", "p95_ms", "p99_ms")),
+            _cores(one.get("cores")),
         ]
         for name in said
         for system, stage in found.items()
@@ -147,8 +169,12 @@ def throughput_section(results: Results) -> str:
         f" {WARM_UP:g} s for each connection that are not counted, on the same machine; each transaction"
         f" is one query about an account drawn from all of them. {words}. Latencies of every transaction out of its"
         f" logs.{left_out}\n\n"
-        + table(["set", "system", "connections", "queries/s", "p50, ms", "p95, ms", "p99, ms"], rows)
+        + table(["set", "system", "connections", "queries/s", "p50, ms", "p95, ms", "p99, ms", "cores busy"], rows)
     )
+
+
+def _cores(cores: dict[str, float] | None) -> str:
+    return f"{cores['all']:.1f}, pgbench {cores['programs']:.1f}" if cores else ""
 
 
 def others_section(results: Results) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from psycopg.conninfo import conninfo_to_dict
 
 from dpm_assets.bench.chart_rows import SETS
+from dpm_assets.bench.profiling import cores_at_work
 from dpm_assets.bench.queries import Query, questions
 from dpm_assets.bench.systems import System
 from dpm_assets.errors import DpmError
@@ -51,8 +53,8 @@ def measure_throughput(
     seconds: int,
     clients: Iterable[int],
 ) -> dict[str, Any]:
-    """{"reason": why not, or None, "sets": {set: {clients: {"per_second", "p50_ms", "p95_ms", "p99_ms", "queries"}}},
-    "left_out": {set: clients}}.
+    """{"reason": why not, or None, "sets": {set: {clients: {"per_second", "p50_ms", "p95_ms", "p99_ms", "queries", "cores"}}},
+    "left_out": {set: clients}}; "cores" as `cores_at_work` tells, pgbench the program.
 
     Each transaction is one query of the set, all equally likely, of an account drawn from all `accounts` accounts. Where so
     many clients did not come to an end, the set is left out from there on.
@@ -73,11 +75,11 @@ def measure_throughput(
             ]
             found[name] = {}
             for count in clients:
-                measured = bench.run(scripts, count)
+                measured, cores = cores_at_work(partial(bench.run, scripts, count))
                 if measured is None:
                     left_out[name] = count
                     break
-                found[name][str(count)] = measured
+                found[name][str(count)] = {**measured, "cores": cores}
     return {"reason": None, "sets": found, "left_out": left_out}
 
 

@@ -1,0 +1,70 @@
+"""What bounds a target that is missed, and what was tried: said in the report beside the profiles that show it.
+
+Figures without a source of their own are of development runs on the same kind of machine (2 cores, PostgreSQL 18).
+"""
+
+VIEWS = "aggregates through views, against the original"
+RAW = "raw trades with a date, against the original with its index and order of dates"
+DAILY = "daily aggregations"
+POINTS = "point queries a second, prepared, 200 connections"
+HISTORY = "loading history, months that are not there, trades/s"
+EXISTING = "loading into months that are there, trades/s"
+HOT = "storage with rollups and views, against the original, all months hot"
+COLD = "the same, months older than six cold, files counted"
+REFRESH = "all views fresh after a day's load"
+
+BOUNDS = {
+    VIEWS: (
+        "One row out of a view takes 0.3 to 0.6 ms at the client, most of it the way there and back, whatever the trades; the"
+        " original's time grows with them. With few trades a day it has little to lose: by the times of 7 million trades, the factor is"
+        " reached from about 60,000 trades a day on."
+    ),
+    DAILY: (
+        "The view has a row a day, and sending them all takes 1.5 to 4 ms, whatever the trades: the share that is saved grows"
+        " with the trades."
+    ),
+    RAW: (
+        "Of queries that answer below a millisecond half is planning, which partitions need at each execution (0.2 to 0.3 ms)."
+        " Generic plans (`plan_cache_mode = force_generic_plan`) take an account's week from 0.55 to 0.36 ms; they are the"
+        " session's to choose, since they make others worse."
+    ),
+    POINTS: (
+        "Both cores are busy, a third of them with pgbench itself (the table shows it); with 8 connections there are half as many"
+        " again, so what is lost from there on are 200 processes that take turns on two cores and their caches. Tried:"
+        " no `pg_stat_statements`, no check of the client's connection, no timing of reads (together within the spread of the"
+        " runs); one thread of pgbench for two (a third less)."
+    ),
+    HISTORY: (
+        "Processor time, of which a month of 568,000 trades takes 8.6 s: `COPY` 3.9 (a bare `COPY` by psql of the same rows"
+        " without checks 3.0 to 3.3), reading, judging and sorting 2.8, looking for the same trades at other dates 1.2, key and"
+        " attachment 0.75; two cores cannot do more than 130,000 a second of it. Tried: several files at a time (`dpm load --jobs`:"
+        " 96,000 to 104,000 instead of 84,000 to 94,000), no log (an unlogged table: 2.6 s for 3.0), no checks (no"
+        " difference), packed columns (2.5 s for 3.0)."
+    ),
+    EXISTING: (
+        "One file is one transaction on one connection, so one core copies, and keeps the key and the change log row by row: the"
+        " statements stand below the rates. Tried: rows sorted by key in pieces of 50,000 (kept: a page of the key is touched"
+        " once), `COPY` into the partition instead of its table (kept), a merge out of a stage (takes half as long again)."
+    ),
+    HOT: (
+        "A trade takes as much as in the original (its batch is 8 bytes more, packed columns 9 less), its one key 50 bytes for"
+        " the original's 70 of indexes. What is left are the rollups: an account's symbol on a day is a row for 4.7 trades,"
+        " of 161 bytes and 52 in indexes, 45 bytes a trade, a sixth of the original. Tried and kept: packed columns (-9), integer"
+        " counts (-11), rollup months built whole with a dense key (-3), a day's nets in one value instead of a row and an"
+        " index entry each (-14). Tried and not kept: keys filled to 97 % and more (-4 bytes, and 30 more after late trades of"
+        " 4 %)."
+    ),
+    COLD: (
+        "Rollups stay when a month's trades go into a file, so that its numbers stay in every view: they are what is left, beside"
+        " the six months that are hot. The files take 41 bytes a trade; zstd at level 15 would take 38, for"
+        " nine times the time."
+    ),
+    REFRESH: (
+        "The profile stands under Refresh: aggregating the day's trades once, writing each row that changes once, and"
+        " `REFRESH MATERIALIZED VIEW CONCURRENTLY`, which computes a view on one core, compares it with the old one and writes"
+        " the difference: PostgreSQL's own work, most of it for the account summary, of which half the rows change with a day."
+        " Tried: partial aggregation by workers (their merging costs what it saves), 2 to 16 pieces, a column that is always"
+        " NULL so that the search for duplicates is skipped (kept), windows moved by differences (kept), the newest snapshot"
+        " of each account kept (kept)."
+    ),
+}
