@@ -16,8 +16,8 @@ REFRESH = "all views fresh after a day's load"
 BOUNDS = {
     VIEWS: (
         "One row out of a view takes 0.3 to 0.6 ms at the client, most of it the way there and back, whatever the trades; the"
-        " original's time grows with them. With few trades a day it has little to lose: by the times of 7 million trades, the factor is"
-        " reached from about 60,000 trades a day on."
+        " original's time grows with them. With few trades a day it has little to lose: by the times of 7 million trades, the"
+        " factor is reached from about 60,000 trades a day on."
     ),
     DAILY: (
         "The view has a row a day, and sending them all takes 1.5 to 4 ms, whatever the trades: the share that is saved grows"
@@ -37,8 +37,8 @@ BOUNDS = {
     HISTORY: (
         "Processor time, of which a month of 568,000 trades takes 8.6 s: `COPY` 3.9 (a bare `COPY` by psql of the same rows"
         " without checks 3.0 to 3.3), reading, judging and sorting 2.8, looking for the same trades at other dates 1.2, key and"
-        " attachment 0.75; two cores cannot do more than 130,000 a second of it. Tried: several files at a time (`dpm load --jobs`:"
-        " 96,000 to 104,000 instead of 84,000 to 94,000), no log (an unlogged table: 2.6 s for 3.0), no checks (no"
+        " attachment 0.75; two cores cannot do more than 130,000 a second of it. Tried: several files at a time (`dpm load"
+        " --jobs`: 96,000 to 104,000 instead of 84,000 to 94,000), no log (an unlogged table: 2.6 s for 3.0), no checks (no"
         " difference), packed columns (2.5 s for 3.0)."
     ),
     EXISTING: (
