@@ -82,7 +82,7 @@ def _bars(data: list[Row], *, x: str, y: str, title: str, step: int, log: bool =
             yOffset=alt.YOffset("system:N", sort=titles),
             color=_colour(alt, titles),
         )
-        .properties(width=560, height={"step": step * len(titles)})
+        .properties(width=560, height={"step": step})
     )
 
 
