@@ -24,6 +24,11 @@ def sql_digests() -> dict[str, str]:
     return {owner: _digest(folder, paths) for owner, paths in files.items()}
 
 
+def digest_of(schema: str) -> str:
+    """That of the system whose schema this file of sql/ is."""
+    return sql_digests()[_owner(schema) or schema]
+
+
 def _owner(path: str) -> str | None:
     """Whose a file is; None for what no run executes."""
     if path.startswith(("migrations/", "oracle/")):

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from dpm_assets.bench.digests import sql_digests
+from dpm_assets.bench.digests import digest_of
 from dpm_assets.database import run_file
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.settings import sql_dir
@@ -78,7 +78,7 @@ def connected(server: EmbeddedServer, system: System) -> Iterator[Connection]:
 def make(server: EmbeddedServer, system: System) -> None:
     """The system's database with its schema, and beside it the bench's own notes of what was loaded; again with the same SQL:
     nothing."""
-    digest = sql_digests()[system.name]
+    digest = digest_of(system.schema)
     if _is_made(server, system, digest):
         return
     drop(server, system)  # what a kill has left of it
