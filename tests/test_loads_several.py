@@ -223,7 +223,10 @@ def test_whoever_stops_asking_stops_what_is_under_way(db: Database, tmp_path: Pa
 
 def test_more_jobs_than_connections_are_refused_before_anything_is_loaded(database_url: str, tmp_path: Path) -> None:
     path = many(tmp_path / "1.csv", 10)
-    with Database(database_url, max_connections=4) as db, pytest.raises(DpmError, match=r"jobs is 3: .* at most 2"):
+    with (
+        Database(database_url, max_connections=4) as db,
+        pytest.raises(DpmError, match=r"jobs is 3, .* for 1 to 2\. Ask for so many"),
+    ):
         load_files(db, [path], jobs=3)
     with psycopg.connect(database_url) as conn:
         assert conn.execute("select count(*) from prop_trading_model.load_batches").fetchone() == (0,)

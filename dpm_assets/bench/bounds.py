@@ -15,7 +15,7 @@ REFRESH = "all views fresh after a day's load"
 
 BOUNDS = {
     VIEWS: (
-        "One row out of a view takes 0.3 to 0.6 ms at the client, most of it the way there and back, whatever the trades; the"
+        "One row out of a view takes 0.3 to 1 ms at the client, most of it the way there and back, whatever the trades; the"
         " original's time grows with them. With few trades a day it has little to lose: by the times of 7 million trades, the"
         " factor is reached from about 60,000 trades a day on."
     ),
@@ -26,13 +26,15 @@ BOUNDS = {
     RAW: (
         "Of queries that answer below a millisecond half is planning, which partitions need at each execution (0.2 to 0.3 ms)."
         " Generic plans (`plan_cache_mode = force_generic_plan`) take an account's week from 0.55 to 0.36 ms; they are the"
-        " session's to choose, since they make others worse."
+        " session's to choose."
     ),
     POINTS: (
-        "Both cores are busy, a third of them with pgbench itself (the table shows it); with 8 connections there are half as many"
-        " again, so what is lost from there on are 200 processes that take turns on two cores and their caches. Tried:"
-        " no `pg_stat_statements`, no check of the client's connection, no timing of reads (together within the spread of the"
-        " runs); one thread of pgbench for two (a third less)."
+        "Both cores are busy, in part with pgbench itself (the table shows with how much). With 8 connections 7 million trades"
+        " were asked half as often again: what is lost from there on are 200 processes that take turns on two cores and their"
+        " caches. Tried: huge pages for the shared memory (14,800 a second for 10,800 to 12,800, once the cache is warm); with"
+        " them, no `pg_stat_statements` (17,000 to 18,400, but `query_performance_log` is made from it); without them, no"
+        " `pg_stat_statements`, no check of the client's connection, no timing of reads (within the spread of the runs); one"
+        " thread of pgbench for two (a third less)."
     ),
     HISTORY: (
         "Processor time, of which a month of 568,000 trades takes 8.6 s: `COPY` 3.9 (a bare `COPY` by psql of the same rows"

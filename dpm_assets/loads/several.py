@@ -41,7 +41,10 @@ def load_files(
     Raises DpmError for fewer than one job, or for more than `db` has connections for (one each, and two).
     """
     if not 1 <= jobs <= db.max_connections - 2:
-        raise DpmError(f"jobs is {jobs}: at least 1, and at most {db.max_connections - 2} over this Database.")
+        raise DpmError(
+            f"jobs is {jobs}, and this Database has connections for 1 to {db.max_connections - 2}. Ask for so many, or make it"
+            " with more max_connections."
+        )
 
     def load(file: File, turn: Turn | None = None) -> Outcome:
         try:
