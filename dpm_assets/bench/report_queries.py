@@ -20,10 +20,30 @@ def queries_section(results: Results) -> str:
             [f"{query.title} `{query.name}`", *others, raw, ours if best != "raw" else "", times_faster(factor)]
         )
     head = ["ms", *TITLES[:3], "production, raw trades", "production, rollups or views", "original / production"]
-    return table(head, rows) + (
-        "\n\nThe original and v1 answer from the trades; v2 from its materialized views where it has one for the question."
-        " Raw forms of what reads all there is were not repeated where there is a view. The statements are in"
-        " `sql/maintenance/performance_tests.sql`."
+    return (
+        table(head, rows)
+        + (
+            "\n\nThe original and v1 answer from the trades; v2 from its materialized views where it has one for the question."
+            " Raw forms of what reads all there is were not repeated where there is a view. The statements are in"
+            " `sql/maintenance/performance_tests.sql`."
+        )
+        + _without_index(results)
+    )
+
+
+def _without_index(results: Results) -> str:
+    found = results.stages.get("without_index.baseline")
+    if not found:
+        return ""
+    rows = [
+        [f"{query.title} `{query.name}`", with_spread(results.times(query, "baseline")), with_spread(found[query.name]),
+         with_spread(results.times(query, "production", "raw"))]
+        for query in questions().queries
+        if query.name in found
+    ]  # fmt: skip
+    return (
+        "\n\nThe original has an index of dates, and its rows came in the order of dates. Without that index:\n\n"
+        + table(["ms, raw trades", "original", "original without its index of dates", "production"], rows)
     )
 
 

@@ -26,6 +26,7 @@ from dpm_assets.bench.storage import storage
 from dpm_assets.bench.store import SAMPLE, SERVER, Store, answers_so_far
 from dpm_assets.bench.systems import SYSTEMS, System, connected, drop, make, settle
 from dpm_assets.bench.throughput import measure_throughput
+from dpm_assets.bench.without_index import ask_without_index
 from dpm_assets.database import Database
 from dpm_assets.server import EmbeddedServer
 from dpm_assets.server.programs import forget_other_servers
@@ -170,7 +171,25 @@ class Run:
                 ),
             )
         for system in group:
+            if system.name == "baseline":
+                self._ask_without_index(system, last)
             self._change(system, known)
+
+    def _ask_without_index(self, original: System, step: int) -> None:
+        def ask() -> dict[str, Any]:
+            earlier = answers_so_far(self.store, step)
+            assert earlier is not None
+            with connected(self.server, original) as conn:
+                return ask_without_index(
+                    conn,
+                    earlier,
+                    rounds=self.plan.rounds,
+                    seconds=self.plan.seconds,
+                    longest=self.plan.longest,
+                    keep_plan=lambda query, plan: self.store.keep_plan(f"without_index/{query}", plan),
+                )
+
+        self.stage("without_index.baseline", f"{original.title}: without its index of dates", ask)
 
     def _change(self, system: System, known: dict[str, str]) -> None:
         with (

@@ -90,6 +90,20 @@ def _raw_not_slower(results: Results) -> Figure:
     return Figure(target, f"<= {bound} x", measured, worst <= bound)
 
 
+def _without_index(results: Results) -> Figure:
+    target, bound = bounds.RAW_WITHOUT_INDEX, 10
+    original = results.stages.get("without_index.baseline", {})
+    factors = [
+        (original[query.name]["median"] / ours, query.name)
+        for query in questions().queries
+        if query.name in original and (ours := results.median(query, "production", "raw")) is not None
+    ]
+    if not factors:
+        return Figure(target, f">= {bound} x", "not measured", None)
+    least, which = min(factors)
+    return Figure(target, f">= {bound} x", f"{_times(least)} ({which}) to {_times(max(factors)[0])}", least >= bound)
+
+
 def _never_slower(results: Results) -> Figure:
     slower = slower_than_original(results)
     unexplained = [query.name for query, _, _ in slower if query.name not in REASONS]
@@ -185,18 +199,19 @@ _TARGETS: tuple[Callable[[Results], Figure], ...] = (
         lambda query: "views" in query.forms and bool({"dated", "history"} & query.tags),
     ),
     _at_least(
-        "aggregates of a month or less through rollups, against the original",
+        bounds.ROLLUPS,
         10,
         lambda query: "month" in query.tags and "point" not in query.tags and len(query.forms) > 1,
     ),
     _raw_not_slower,
+    _without_index,
     _never_slower,
     _daily,
-    _within("daily metrics of one account", 1, "account_daily_metrics"),
-    _within("trades of 30 days aggregated by day", 20, "thirty_days_by_day"),
-    _within("overview of 100 accounts", 5, "overview_100_accounts"),
-    _within("symbol performance", 2, "symbol_performance"),
-    _within("features of one account-day", 2, "account_day_features"),
+    _within(bounds.METRICS, 1, "account_daily_metrics"),
+    _within(bounds.THIRTY_DAYS, 20, "thirty_days_by_day"),
+    _within(bounds.OVERVIEW, 5, "overview_100_accounts"),
+    _within(bounds.SYMBOLS, 2, "symbol_performance"),
+    _within(bounds.FEATURES, 2, "account_day_features"),
     _point_queries,
     _history_rate,
     _existing_rate,
