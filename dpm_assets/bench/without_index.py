@@ -1,4 +1,4 @@
-"""The original as it is where nobody made an index of dates: what a day, 30 days and a month take then."""
+"""The original as it is where nobody made an index with dates: what a day, 30 days and a month take then."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _OF_DATES = """
 select n.nspname, c.relname from pg_index i
 join pg_class c on c.oid = i.indexrelid
 join pg_namespace n on n.oid = c.relnamespace
-join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
 where i.indrelid = 'prop_trading_model.raw_trades_closed'::regclass and a.attname = 'trade_date'
 """
 
@@ -27,8 +27,8 @@ where i.indrelid = 'prop_trading_model.raw_trades_closed'::regclass and a.attnam
 def ask_without_index(
     conn: Connection, earlier: dict[str, Any], *, rounds: int, seconds: float, longest: float, keep_plan: KeepPlan
 ) -> dict[str, Any]:
-    """By query, times in the original without the indexes that begin with trade_date. Nothing is changed: they are dropped in
-    transactions that are rolled back.
+    """By query, times in the original without the indexes that hold trade_date: PostgreSQL 18 skips through that of accounts
+    and dates. Nothing is changed: they are dropped in transactions that are rolled back.
 
     `earlier` is what was asked and answered with them (`answers_so_far`). Raises DpmError when an answer is another one.
     """
