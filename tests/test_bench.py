@@ -134,6 +134,7 @@ def test_the_report_has_every_section_every_query_and_its_pictures(measured: Mea
     linked = re.findall(r"\(schema_analysis_report/(\w+\.svg)\)", text)
     assert sorted(linked) == sorted(path.name for path in (tmp_path / "schema_analysis_report").iterdir())
     assert len(linked) == 6
+    assert "| original without its index of dates |" in text
     for title in ("Targets", "Loads", "Storage", "Refresh", "Many clients at once", "Growth", "From the disk"):
         assert f"## {title}" in text
     assert "dbt was not measured" in text

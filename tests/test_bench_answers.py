@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dpm_assets.bench import filling, rows
+from dpm_assets.bench import filling, rows, without_index
 from dpm_assets.bench.agreement import answer, difference
 from dpm_assets.bench.asking import Cell, ask_all, measure_query
 from dpm_assets.bench.explaining import summary
@@ -17,11 +17,12 @@ from dpm_assets.bench.given_sample import of_sample
 from dpm_assets.bench.growth import exponent
 from dpm_assets.bench.measuring import Times
 from dpm_assets.bench.plan import make_plan
-from dpm_assets.bench.queries import Query, performance_tests, questions, read_questions
+from dpm_assets.bench.queries import Query, Questions, performance_tests, questions, read_questions
 from dpm_assets.bench.report_tables import with_spread
 from dpm_assets.bench.store import Store, answers_so_far
-from dpm_assets.bench.systems import BY_NAME, SYSTEMS, System, connected, drop, make, stop_after
+from dpm_assets.bench.systems import BY_NAME, SYSTEMS, Connection, System, connected, drop, make, stop_after
 from dpm_assets.bench.throughput import latencies, script_text
+from dpm_assets.bench.without_index import ASKED, ask_without_index
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.samples import write_sample
@@ -113,6 +114,38 @@ def test_a_later_system_is_held_to_the_answers_of_the_one_before(filled: Embedde
     first["answers"]["one_day"]["first_rows"][0][0] = "-1"
     with pytest.raises(DpmError, match="one_day on production"):
         alone(BY_NAME["production"], first)
+
+
+@pytest.mark.sql
+def test_the_original_is_asked_without_its_index_of_dates_which_stays(
+    filled: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, plans = BY_NAME["baseline"], dict[str, Any]()
+
+    def without(conn: Connection, earlier: dict[str, Any], longest: float) -> dict[str, Any]:
+        return ask_without_index(
+            conn, earlier, rounds=2, seconds=1, longest=longest, keep_plan=lambda name, plan: plans.update({name: plan})
+        )
+
+    with connected(filled, original) as conn:
+        asked = ask_all(
+            {"baseline": conn}, {"baseline": original},
+            rounds=1, seconds=0, longest=60, earlier=None, keep_plan=lambda name, plan: plans.update({name: plan}),
+        )  # fmt: skip
+        assert "idx_raw_trades_closed_trade_date" in str(plans["baseline.one_day.raw"])
+        answers = {name: one["answer"] for name, one in asked["queries"].items()}
+        earlier = {"parameters": asked["parameters"], "answers": answers}
+        found = without(conn, earlier, 60)
+        assert list(found) == [query.name for query in questions().queries if query.name in ASKED] != []
+        assert all(len(one["runs"]) == 2 for one in found.values())
+        assert not any("idx_raw_trades_closed_trade_date" in str(plans[name]) for name in ASKED)
+        assert conn.execute("select to_regclass('idx_raw_trades_closed_trade_date')").fetchone() != (None,)
+        answers["one_day"]["sha256"] = "another"
+        with pytest.raises(DpmError, match="Without its index of dates the original answers one_day differently"):
+            without(conn, earlier, 60)
+        slow = Query("one_day", frozenset(), "", {"raw": "select pg_sleep(20)"})
+        monkeypatch.setattr(without_index, "questions", lambda: Questions((), (slow,)))
+        assert without(conn, earlier, 0.2)["one_day"]["stopped"]
 
 
 @pytest.mark.sql
