@@ -73,7 +73,7 @@ def _what(results: Results) -> str:
         "The systems: the original is `sql/schema_baseline.sql`; v1 `sql/archive/v1_conservative/schema.sql`, the original"
         " with better indexes; v2 `sql/archive/v2_balanced/schema.sql`, monthly partitions and materialized views straight"
         " over the trades; production `sql/schema.sql`. Production's rows went in through its loader, the others' by `COPY`."
-        f"\n\nSettings of the server: {settings}."
+        f"\n\nSettings of the server at the beginning (`max_wal_size` follows the free disk): {settings}."
     )
 
 
