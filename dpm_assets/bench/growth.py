@@ -15,7 +15,7 @@ def exponent(sizes: Sequence[float], figures: Sequence[float | None]) -> float |
     if len(pairs) < 2:
         return None
     slope, _ = np.polyfit(np.log([size for size, _ in pairs]), np.log([figure for _, figure in pairs]), 1)
-    return round(float(slope), 2)
+    return round(float(slope), 2) + 0.0  # no -0.0
 
 
 def growth_of_queries(results: Results) -> dict[str, dict[str, dict[str, Any]]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dpm_assets.bench.systems import Connection
+from dpm_assets.calendar import today
 from dpm_assets.server.tuning import machine_cores, machine_memory
 
 _SAID = (
@@ -14,11 +15,12 @@ _SAID = (
     "max_wal_size", "checkpoint_timeout", "max_parallel_workers_per_gather", "max_parallel_maintenance_workers",
     "max_worker_processes", "random_page_cost", "effective_io_concurrency", "wal_compression", "jit", "autovacuum", "fsync",
     "synchronous_commit", "full_page_writes", "data_checksums", "max_connections", "track_io_timing", "io_method",
+    "shared_preload_libraries",
 )  # fmt: skip
 
 
 def machine(conn: Connection) -> dict[str, Any]:
-    """Processor, cores, memory, system, versions, and the server's settings that matter for speed."""
+    """The day, processor, cores, memory, system, versions, and the server's settings that matter for speed."""
     settings = dict(
         conn.execute(
             "select name, current_setting(name) from pg_settings where name = any (%s)", [list(_SAID)]
@@ -27,6 +29,7 @@ def machine(conn: Connection) -> dict[str, Any]:
     version = conn.execute("show server_version").fetchone()
     assert version is not None
     return {
+        "date": today(),
         "processor": _processor(),
         "cores": machine_cores(),
         "memory_gib": round(machine_memory() / 2**30, 1),

@@ -20,15 +20,13 @@ def queries_section(results: Results) -> str:
             [f"{query.title} `{query.name}`", *others, raw, ours if best != "raw" else "", times_faster(factor)]
         )
     head = ["ms", *TITLES[:3], "production, raw trades", "production, rollups or views", "original / production"]
-    return (
-        table(head, rows)
-        + (
-            "\n\nThe original and v1 answer from the trades; v2 from its materialized views where it has one for the question."
-            " Raw forms of what reads all there is were not repeated where there is a view. The statements are in"
-            " `sql/maintenance/performance_tests.sql`."
-        )
-        + _without_index(results)
+    words = (
+        "*One run* is the first, with whatever was in memory then: a factor over it favours what was asked more often. The"
+        " original and v1 answer from the trades; v2 from its materialized views where it has one for the question. Raw forms"
+        " of what reads all there is were not repeated where there is a view. The statements are in"
+        " `sql/maintenance/performance_tests.sql`."
     )
+    return f"{table(head, rows)}\n\n{words}{_without_index(results)}"
 
 
 def _without_index(results: Results) -> str:
@@ -69,17 +67,26 @@ def plans_section(results: Results) -> str:
                 continue
             plan = times["plan"]
             if plan is None:
-                rows.append([f"`{query.name}`", BY_NAME[system].title, *([""] * 3), "stopped"])
+                rows.append([f"`{query.name}`", BY_NAME[system].title, *([""] * 4), "stopped"])
                 continue
             shown = f"{BY_NAME[system].title}{', raw' if form == 'raw' else ''}"
-            counts = [plan["scanned"], plan["rows_read"], plan["buffers_hit"] + plan["buffers_read"]]
+            counts = [plan[name] for name in ("scanned", "rows_read", "buffers_hit", "buffers_read")]
             rows.append(
                 [f"`{query.name}`", shown, *(f"{count:,}" for count in counts), milliseconds(plan["planning_ms"])]
             )
-    head = ["query", "system", "tables and partitions scanned", "rows read", "8 kB buffers", "planning, ms"]
+    head = [
+        "query",
+        "system",
+        "tables and partitions scanned",
+        "rows read",
+        "8 kB buffers found",
+        "and read",
+        "planning, ms",
+    ]
     return table(head, rows) + (
         "\n\nOut of `EXPLAIN (ANALYZE, BUFFERS)`, planned anew; the whole plans are kept as JSON under `plans/` of the run's"
-        " folder."
+        " folder. Where a query names no date, the partitions scanned are the months with trades, the running one and those"
+        " made ahead, which are empty."
     )
 
 
@@ -116,6 +123,9 @@ def growth_section(results: Results) -> str:
     rows.append(["bytes on disk", *(str(growth_of_bytes(results, name)) for name in NAMES)])
     return (
         f"The exponent of a power law through the medians at {sizes} trades (in brackets, ms): 0 stays the same, 1 grows with the"
-        " trades. The tables are extended in the order of time, so a month of the first step may be a part of one.\n\n"
+        " trades. The tables are extended in the order of time, so a month, a quarter or a year of the first steps may be a part"
+        " of one; of what takes less than 2 ms the exponent is mostly noise"
+        + (", and from two sizes it is a ratio and no law" if len(results.sizes) == 2 else "")
+        + ".\n\n"
         + table(["exponent", *TITLES], rows)
     )

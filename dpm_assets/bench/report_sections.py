@@ -1,10 +1,8 @@
 """What each section of the report says."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpm_assets.bench.bounds import BOUNDS, CLAIMED
 from dpm_assets.bench.report_queries import (
     cold_section,
     growth_section,
@@ -12,7 +10,7 @@ from dpm_assets.bench.report_queries import (
     queries_section,
     slower_section,
 )
-from dpm_assets.bench.report_tables import table
+from dpm_assets.bench.report_targets import in_short, targets_section
 from dpm_assets.bench.report_whole import (
     loads_section,
     others_section,
@@ -21,7 +19,6 @@ from dpm_assets.bench.report_whole import (
     throughput_section,
 )
 from dpm_assets.bench.results import Results
-from dpm_assets.bench.targets import judge
 
 
 @dataclass(frozen=True)
@@ -35,10 +32,11 @@ class Section:
 
 def sections(results: Results) -> list[Section]:
     return [
+        Section("In short", in_short(results)),
         Section("What was measured", _what(results)),
-        Section("Targets", _targets(results)),
+        Section("Targets", targets_section(results)),
         Section("Queries", queries_section(results), "queries"),
-        Section("Slower than in the original", slower_section(results)),
+        Section("More than twice as slow as in the original", slower_section(results)),
         Section("What the plans did", plans_section(results)),
         Section("From the disk", cold_section(results)),
         Section("Loads", loads_section(results), "loads"),
@@ -61,7 +59,8 @@ def _what(results: Results) -> str:
     duck = results.stages.get("duckdb")
     cut_short = "" if results.ended else "**This run has not come to its end: what is missing was not measured.**\n\n"
     return (
-        f"{cut_short}{found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB, {found['system']}; PostgreSQL"
+        f"{cut_short}{found['date']}: {found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB,"
+        f" {found['system']}; PostgreSQL"
         f" {found['postgresql']} (the embedded server, the same for all), DuckDB {duck['version'] if duck else '-'}, Python"
         f" {found['python']}; load average at the beginning {found['load_average']}.\n\n"
         f"{results.sizes[-1]:,} trades of {source} over {plan['months']} months from {plan['start']} on,"
@@ -77,23 +76,6 @@ def _what(results: Results) -> str:
     )
 
 
-def _targets(results: Results) -> str:
-    said = {True: "met", False: "**missed**", None: "not measured"}
-    judged = judge(results)
-    rows = [[one.target, CLAIMED.get(one.target, ""), one.bound, one.measured, said[one.met]] for one in judged]
-    missed = [
-        f"- **{one.target}**: {BOUNDS[one.target]}" for one in judged if one.met is False and one.target in BOUNDS
-    ]
-    bounded = "\n\nWhat bounds those that were missed, and what was tried:\n\n" + "\n".join(missed) if missed else ""
-    counts = Counter(one.met for one in judged)
-    unmeasured = f", {counts[None]} not measured" if counts[None] else ""
-    return (
-        f"{counts[True]} of {len(judged)} are met, {counts[False]} missed{unmeasured}. *Claimed* is what was"
-        " claimed for the optimized schemas that came before this one; what the original itself takes stands under Queries,"
-        " Loads and Storage.\n\n" + table(["target", "claimed", "asked", "measured", ""], rows) + bounded
-    )
-
-
 def _again(results: Results) -> str:
     plan = results.plan
     sample = plan["sample"]
@@ -104,5 +86,6 @@ def _again(results: Results) -> str:
         f" --seed {plan['seed']} --rounds {plan['rounds']} --seconds {plan['seconds']:g}"
         f" --throughput-seconds {plan['throughput_seconds']} --longest {plan['longest']:g}"
         f"{'' if sample is None else f' --sample {Path(sample).name}'}\n```\n\n"
-        f"It says first what room it needs, and goes on where it was killed. SQL measured: {plan['sql']['production']}."
+        "It says first what room it needs, and goes on where it was killed. SQL measured:"
+        f" {', '.join(f'{name} {digest}' for name, digest in plan['sql'].items())}."
     )

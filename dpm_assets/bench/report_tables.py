@@ -1,16 +1,20 @@
 """Tables and figures as the report writes them."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from dpm_assets.bench.systems import SYSTEMS
 
+_FIGURE = re.compile(r"(> |-)?\d[\d,.]*( x| %| \(|$)|-$")
 NAMES = [system.name for system in SYSTEMS]
 TITLES = [system.title for system in SYSTEMS]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+    """Markdown; columns of figures are set to the right."""
+    figures = [all(not row[place] or _FIGURE.match(row[place]) for row in rows) for place in range(1, len(head))]
+    lines = [f"| {' | '.join(head)} |", f"|---|{''.join('---:|' if is_one else '---|' for is_one in figures)}"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
@@ -21,11 +25,13 @@ def milliseconds(value: float | None) -> str:
 
 
 def with_spread(times: dict[str, Any] | None) -> str:
-    """Median, and in brackets the quartiles; of what was stopped only that it took more."""
+    """Median, and in brackets the quartiles; of what was asked once that it was, of what was stopped only that it took more."""
     if times is None:
         return ""
     if times.get("stopped"):
         return f"> {milliseconds(times['median'])}"
+    if len(times["runs"]) == 1:
+        return f"{milliseconds(times['median'])} (one run)"
     low, high = milliseconds(times["low"]), milliseconds(times["high"])
     return f"{milliseconds(times['median'])} ({low} to {high})"
 
