@@ -39,7 +39,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def first_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first of three files begins with its rows when the others have come as far as they can ahead of their turn."""
     arrived = {2: threading.Event(), 3: threading.Event()}
-    wait, end, promised = TurnInLine.wait, TurnInLine.end, load._load_as_promised
+    promised = load._load_as_promised
 
     def arriving(act: Callable[..., None]) -> Callable[..., None]:
         def acted(turn: TurnInLine, *given: Any) -> None:
@@ -55,8 +55,8 @@ def first_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert event.wait(SECONDS), f"file {place} never came as far as its turn"
         return promised(conn, entry, options)
 
-    monkeypatch.setattr(TurnInLine, "wait", arriving(wait))
-    monkeypatch.setattr(TurnInLine, "end", arriving(end))
+    for act in ("wait", "wait_idle", "end"):
+        monkeypatch.setattr(TurnInLine, act, arriving(getattr(TurnInLine, act)))
     monkeypatch.setattr(load, "_load_as_promised", held_back)
 
 

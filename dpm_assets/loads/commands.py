@@ -65,8 +65,7 @@ def load(
     """Load files into the warehouse: each once, wholly or not at all. Exit code 1 when one was refused."""
     asked: dict[str, Any] = {"full_history": full_history, "complete": complete, "replace_days": replace_days}
     asked = {name: wanted for name, wanted in asked.items() if wanted}
-    found = find_files(paths) if jobs == 1 and not complete else list(find_files(paths))
-    files = _only_one(found) if complete else found
+    files = _only_one(find_files(paths)) if complete else find_files(paths)
     refused = False
     with (
         Database(warehouse_url(), application_name="dpm load", max_connections=max(8, jobs + 2)) as db,

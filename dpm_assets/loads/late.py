@@ -2,7 +2,7 @@
 file loaded, or the file is refused, as DPM_LATE_TRADES says.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from time import monotonic, sleep
@@ -62,8 +62,9 @@ def near(months: Iterable[date], days: Iterable[date], correction_days: int | No
     return {m for m in months if add_months(m, 1) > min(days) - reach and m <= max(days) + reach}
 
 
-def settle_late(db: Database, file: str, late: InArchive) -> None:
-    """Make the months (years) hot, so that the load can be tried again. Raises FileRefused when the settings say not to."""
+def settle_late(db: Database, file: str, late: InArchive, go_on: Callable[[], None]) -> None:
+    """Make the months (years) hot, so that the load can be tried again. Raises FileRefused when the settings say not to, and
+    what `go_on` raises, which is asked again and again whether to."""
     if settings().late_trades != "restore":
         with db.connection("dpm_loader") as conn:
             on_the_way = [part for part in late.parts if _state(conn, part) not in (None, "cold")]
@@ -80,12 +81,12 @@ def settle_late(db: Database, file: str, late: InArchive) -> None:
     from dpm_assets.partitions.cold.restore import restore
 
     for part in late.parts:
-        _wait_until_settled(db, file, part)
+        _wait_until_settled(db, file, part, go_on)
         for _ in restore(db, part):
-            pass
+            go_on()
 
 
-def _wait_until_settled(db: Database, file: str, part: Part) -> None:
+def _wait_until_settled(db: Database, file: str, part: Part, go_on: Callable[[], None]) -> None:
     """An archive that is under way is not taken back for the sake of a load: it ends first."""
     give_up = monotonic() + WAIT_SECONDS
     while True:
@@ -97,6 +98,7 @@ def _wait_until_settled(db: Database, file: str, part: Part) -> None:
                 f"{file}: {part} is being archived. Nothing was loaded. End that with dpm partitions archive {part}, "
                 "and load the file again."
             )
+        go_on()
         sleep(0.5)
 
 

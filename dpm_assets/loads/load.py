@@ -74,15 +74,16 @@ def load_file(
 
 def _load_with(db: Database, source: Source, header: Header, options: Options) -> LoadResult:
     """Begun anew, with nothing loaded so far, for columns that the header does not tell of, and for an archived month."""
-    with db.connection("dpm_loader") as conn:
-        options.turn.enter(conn)
+    options.turn.wait_for_numbers()  # before the connection: a file before this one may need it
+    with db.connection("dpm_loader") as conn, _working(options.turn, conn):
         if not options.turn.is_first((header.feed.name, source.sha256)):
-            options.turn.wait()
+            options.turn.wait_idle(conn)
         if earlier := ledger.already_loaded(conn, source, header.feed.name):
             return earlier
         entry = ledger.open_entry(conn, source, header, _remarks(header), options.retry)
         options.turn.has_number()
         while True:
+            ahead = not options.turn.has_come()
             try:
                 with noticed():
                     return _tidy_up(conn, _load(conn, entry, options))
@@ -90,9 +91,18 @@ def _load_with(db: Database, source: Source, header: Header, options: Options) -
                 header = with_more_fields(source, header, more.columns)
                 entry = replace(entry, header=header, remarks=_remarks(header))
             except InArchive as late:
-                if options.turn.has_come():
-                    settle_late(db, source.name, late)
-                options.turn.wait()
+                if not ahead:  # what was in the archive when this file was ahead may be back since
+                    settle_late(db, source.name, late, options.turn.go_on)
+                options.turn.wait_idle(conn)
+
+
+@contextmanager
+def _working(turn: Turn, conn: psycopg.Connection[Any]) -> Iterator[None]:
+    turn.enter(conn)
+    try:
+        yield
+    finally:
+        turn.leave()
 
 
 def _load(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) -> LoadResult:
@@ -105,7 +115,13 @@ def _load(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) 
         except Contradicted:
             ahead = False
         except (OutOfTurn, *TRY_AGAIN):
-            options.turn.wait()
+            options.turn.wait_idle(conn)
+        except psycopg.Error:
+            if not ahead or conn.closed:
+                raise
+            options.turn.wait_idle(
+                conn
+            )  # such as the end of a lock_timeout, for which a file before this one held the lock
         if earlier := ledger.already_loaded(conn, entry.source, entry.feed):
             return earlier
         if not ahead:

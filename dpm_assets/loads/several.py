@@ -37,7 +37,8 @@ def load_files(
     loaded. `progress` gives what a file's bytes are told to; `asked` is what `load_file` is asked for.
 
     A file at fault has its FileRefused as the outcome, and the others go on. What is not a file's fault is raised at its
-    place: the files before it are loaded, those after it are not. That is also so when the caller goes away.
+    place: the files before it are loaded, those after it are not. That is also so when the caller goes away, and of what
+    `files` raises.
     Raises DpmError for fewer than one job, or for more than `db` has connections for (one each, and two).
     """
     if not 1 <= jobs <= db.max_connections - 2:
@@ -62,19 +63,27 @@ def _ahead(
 
     def load_in_turn(file: File, turn: TurnInLine) -> Outcome:
         if file == STDIN:
-            turn.wait()  # whoever reads it first has all of it
-        outcome = load(file, turn)
+            turn.wait_idle()  # whoever reads it first has all of it
+        ahead = not turn.has_come()
+        try:
+            outcome = load(file, turn)
+        except DpmError:
+            if not ahead or turn.is_numbered:
+                raise
+            turn.wait_idle()  # what the files before it have taken, connections and space, is there again
+            outcome = load(file, turn)
         turn.end()  # after an error that is not the file's the turn of the next does not come
         return outcome
 
-    turns, waiting = Turns(), iter(files)
+    turns, waiting = Turns(), _Files(files)
     under_way: deque[tuple[File, Future[Outcome]]] = deque()
     with ThreadPoolExecutor(jobs, thread_name_prefix="load") as pool:
         try:
             while True:
-                while len(under_way) < jobs and (file := next(waiting, None)) is not None:
+                while len(under_way) < jobs and (file := waiting.next()) is not None:
                     under_way.append((file, pool.submit(load_in_turn, file, turns.next())))
                 if not under_way:
+                    waiting.end()
                     return
                 outcome = under_way[0][1].result()
                 yield under_way.popleft()[0], outcome
@@ -82,9 +91,32 @@ def _ahead(
             _stop(turns, [future for _, future in under_way])
 
 
+class _Files:
+    """Files to come; an error of their source is raised when those before it are loaded."""
+
+    def __init__(self, files: Iterable[File]) -> None:
+        self._files = iter(files)
+        self._error: Exception | None = None
+
+    def next(self) -> File | None:
+        """None after the last, and after an error."""
+        try:
+            return None if self._error else next(self._files, None)
+        except Exception as error:
+            self._error = error
+            return None
+
+    def end(self) -> None:
+        if self._error:
+            raise self._error
+
+
 def _stop(turns: Turns, under_way: list[Future[Outcome]]) -> None:
     for future in under_way:
         future.cancel()
     while wait(under_way, 0).not_done:
-        turns.cancel()
-        wait(under_way, _STOPPED_EVERY_SECONDS)
+        try:
+            turns.cancel()
+            wait(under_way, _STOPPED_EVERY_SECONDS)
+        except KeyboardInterrupt:  # a second one: what is under way has to end all the same
+            continue

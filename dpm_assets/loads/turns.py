@@ -16,6 +16,9 @@ import psycopg
 
 LOOKS_EVERY_SECONDS = 0.1
 """How often a file that waits for its turn looks whether somebody waits for it."""
+SPEAKS_EVERY_SECONDS = 30.0
+"""How often a connection that waits and holds nothing says something, so that nobody takes it for a dead one."""
+_CANCEL_SECONDS = 2.0
 
 
 class OutOfTurn(Exception):
@@ -32,8 +35,15 @@ class Turn:
     def has_come(self) -> bool:
         return True
 
+    def wait_for_numbers(self) -> None:
+        """Go on when the batches of all files before this one have their numbers: later files have higher ones. Raises
+        Cancelled when they never will."""
+
     def enter(self, conn: psycopg.Connection[Any]) -> None:
-        """Go on with `conn` when the batches of all files before this one have their numbers: later files have higher ones."""
+        """From now on the file works with `conn`."""
+
+    def leave(self) -> None:
+        """It no longer does."""
 
     def has_number(self) -> None:
         """The batch has its number."""
@@ -45,8 +55,14 @@ class Turn:
     def give_way(self, conn: psycopg.Connection[Any]) -> None:
         """Raises OutOfTurn when the turn has not come and the transaction of `conn`, or what it has taken, is in the way."""
 
-    def wait(self, conn: psycopg.Connection[Any] | None = None) -> None:
+    def wait(self, conn: psycopg.Connection[Any]) -> None:
         """Wait for the turn, giving way with the transaction of `conn` meanwhile. Raises Cancelled when it will not come."""
+
+    def wait_idle(self, conn: psycopg.Connection[Any] | None = None) -> None:
+        """Wait for the turn, without a transaction. Raises Cancelled when it will not come."""
+
+    def go_on(self) -> None:
+        """Raises Cancelled when the loads are to end."""
 
 
 class Turns:
@@ -66,14 +82,17 @@ class Turns:
         return TurnInLine(self, self.places)
 
     def working(self, place: int, conn: psycopg.Connection[Any] | None) -> None:
-        """Note the connection that a file works with; None: it has ended."""
+        """Note the connection that a file works with; None: with none."""
         with self.changed:
             if conn:
                 self._conns[place] = conn
             else:
-                self.numbered.add(place)
-                self.ended.add(place)
                 self._conns.pop(place, None)
+
+    def end(self, place: int) -> None:
+        with self.changed:
+            self.numbered.add(place)
+            self.ended.add(place)
             self.changed.notify_all()
 
     def cancel(self) -> None:
@@ -82,9 +101,10 @@ class Turns:
         with self.changed:
             self.cancelled = True
             self.changed.notify_all()
-            for conn in self._conns.values():
-                with suppress(psycopg.Error):
-                    conn.cancel()
+            conns = list(self._conns.values())
+        for conn in conns:  # over the network: whoever waits for his turn must not wait for that
+            with suppress(psycopg.Error):
+                conn.cancel_safe(timeout=_CANCEL_SECONDS)
 
 
 class TurnInLine(Turn):
@@ -95,17 +115,25 @@ class TurnInLine(Turn):
         self._place = place
         self._taken: set[Hashable] = set()
 
+    @property
+    def is_numbered(self) -> bool:
+        return self._place in self._turns.numbered
+
     def end(self) -> None:
-        """The file is committed, refused or has failed."""
-        self._turns.working(self._place, None)
+        """The file is committed or refused."""
+        self._turns.end(self._place)
 
     def has_come(self) -> bool:
         return all(before in self._turns.ended for before in range(1, self._place))
 
+    def wait_for_numbers(self) -> None:
+        self._until(lambda: all(n in self._turns.numbered for n in range(1, self._place)))
+
     def enter(self, conn: psycopg.Connection[Any]) -> None:
-        turns = self._turns
-        self._until(lambda: all(n in turns.numbered for n in range(1, self._place)))
-        turns.working(self._place, conn)
+        self._turns.working(self._place, conn)
+
+    def leave(self) -> None:
+        self._turns.working(self._place, None)
 
     def has_number(self) -> None:
         with self._turns.changed:
@@ -125,17 +153,23 @@ class TurnInLine(Turn):
         if not self.has_come() and (self._has_lost() or _is_waited_for(conn)):
             raise OutOfTurn
 
-    def wait(self, conn: psycopg.Connection[Any] | None = None) -> None:
-        self._until(self.has_come, (lambda: self.give_way(conn)) if conn else None)
+    def wait(self, conn: psycopg.Connection[Any]) -> None:
+        self._until(self.has_come, lambda: self.give_way(conn), LOOKS_EVERY_SECONDS)
 
-    def _until(self, reached: Callable[[], bool], meanwhile: Callable[[], None] | None = None) -> None:
+    def wait_idle(self, conn: psycopg.Connection[Any] | None = None) -> None:
+        self._until(self.has_come, (lambda: conn.execute("select")) if conn else None, SPEAKS_EVERY_SECONDS)
+
+    def go_on(self) -> None:
+        if self._turns.cancelled:
+            raise Cancelled
+
+    def _until(
+        self, reached: Callable[[], bool], meanwhile: Callable[[], object] | None = None, every: float | None = None
+    ) -> None:
         while True:
             with self._turns.changed:
-                self._turns.changed.wait_for(
-                    lambda: self._turns.cancelled or reached(), LOOKS_EVERY_SECONDS if meanwhile else None
-                )
-                if self._turns.cancelled:
-                    raise Cancelled
+                self._turns.changed.wait_for(lambda: self._turns.cancelled or reached(), every if meanwhile else None)
+                self.go_on()
                 if reached():
                     return
             if meanwhile:

@@ -84,7 +84,7 @@ class Writing:
             for chunk in self._counted(chunks):
                 stage.take(chunk)
         self.entry.source.check_unchanged()
-        self.options.turn.wait()
+        self.options.turn.wait_idle(self.conn)
         if self.options.limit.exceeded(self.rejects.count, self.rows_read):
             return self._refuse()
         require_hot(self.conn, self.feed, stage.staged.days)
@@ -221,7 +221,7 @@ class Writing:
             options=self.options.named,
             source=self.entry.source,
         )
-        self.options.turn.wait()
+        self.options.turn.wait_idle(self.conn)
         with self.conn.transaction():
             ledger.write(self.conn, self.entry, result, self.rejects)
         return result
