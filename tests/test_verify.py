@@ -1,6 +1,7 @@
 """The proof of the numbers finds every difference, shows what it is, and tells what it left out."""
 
 import json
+import re
 from datetime import date
 
 import pytest
@@ -49,6 +50,17 @@ def test_it_of_a_month_looks_at_that_month(conn: Connection, db: Database) -> No
     ]
     assert list(found[0].expected) == ["net"]
     assert found[0].found["net"] - found[0].expected["net"] == 1
+
+
+def test_the_nets_of_a_day_are_compared_by_what_they_are_worth_and_a_difference_stays_short(
+    conn: Connection, db: Database
+) -> None:
+    conn.execute("update rollup_market_day set nets = array(select round(n, 9) from unnest(nets) as n order by n)")
+    assert verify(db, names=["rollup_market_day"]).total == 0
+    conn.execute("update rollup_market_day set nets[1] = nets[1] - 1 where trade_date = '2024-02-02'")
+    (found,) = verify(db, names=["rollup_market_day"]).differences
+    assert list(found.expected) == list(found.found) == ["nets"] and found.expected != found.found
+    assert re.fullmatch(r"\d+ values, digest -?\d+", found.found["nets"])
 
 
 def test_it_counts_all_differences_and_shows_the_first(conn: Connection, db: Database) -> None:

@@ -17,10 +17,15 @@ WORN_SHARE = 0.15
 _WORN = """
 select s.relname::text
 from pg_stat_all_tables as s
+join pg_class as c on c.oid = s.relid
+-- The nets of a day are kept there: a day that is refreshed again leaves one dead row here, and many there.
+left join pg_stat_all_tables as t on t.relid = c.reltoastrelid
 where s.schemaname = %(schema)s
     and (s.relname ~ '^(rollup|mv|changed|refresh)_' or s.relname in ('view_inputs', 'input_generations', 'recent_window'))
-    and s.n_dead_tup > 40
-    and s.n_dead_tup > %(share)s * (s.n_live_tup + s.n_dead_tup)
+    and (
+        s.n_dead_tup > 40 and s.n_dead_tup > %(share)s * (s.n_live_tup + s.n_dead_tup)
+        or t.n_dead_tup > 400 and t.n_dead_tup > %(share)s * (t.n_live_tup + t.n_dead_tup)
+    )
 order by s.n_dead_tup
 """
 

@@ -25,12 +25,17 @@ from dpm_assets.settings import sql_dir
 
 @dataclass(frozen=True)
 class Checked:
-    """A rollup or view: its key, and the column of its date (None: it spans all months)."""
+    """A rollup or view: its key, and the column of its date (None: it spans all months).
+
+    `lists`: columns that hold as many values as the day has accounts. They are compared by length and 64-bit digest, so that
+    neither the comparison nor a difference grows with them; what is made of them has columns of its own.
+    """
 
     name: str
     key: tuple[str, ...]
     dated: str | None = None
     is_view: bool = False
+    lists: tuple[str, ...] = ()
 
     @property
     def is_live(self) -> bool:
@@ -44,7 +49,7 @@ class Checked:
 
 _STORED = (
     Checked("rollup_account_symbol_day", ("account_id", "trade_date", "symbol_key"), "trade_date"),
-    Checked("rollup_market_day", ("trade_date",), "trade_date"),
+    Checked("rollup_market_day", ("trade_date",), "trade_date", lists=("nets",)),
     Checked("rollup_symbol_day", ("trade_date", "symbol_key"), "trade_date"),
     Checked("rollup_account_month", ("account_id", "month"), "month"),
     Checked("rollup_account", ("account_id",)),
@@ -187,12 +192,13 @@ def _differences(
 ) -> Iterator[Difference]:
     """The rows that EXCEPT ALL finds on either side, streamed. Each side is computed once, the expected one from `raw`."""
     query = sql.SQL(
-        "with expected as materialized (select * from (\n{oracle}\n) as o where {where}),"
-        " found as materialized (select * from {relation} as o where {where})"
+        "with expected as materialized (select {columns} from (\n{oracle}\n) as o where {where}),"
+        " found as materialized (select {columns} from {relation} as o where {where})"
         " select false as is_found, * from (table expected except all table found) as missing"
         " union all select true, * from (table found except all table expected) as surplus"
         " order by {key}, is_found"
     ).format(
+        columns=_columns(conn, checked),
         oracle=sql.SQL(
             (sql_dir() / "oracle" / f"{checked.oracle}.sql").read_text(encoding="utf-8").replace(TRADES, raw)
         ),
@@ -203,6 +209,21 @@ def _differences(
     with conn.cursor(name="differences") as cursor:
         cursor.execute(query, values)
         yield from _pair(checked, [column.name for column in cursor.description or ()][1:], cursor)
+
+
+def _columns(conn: psycopg.Connection[Any], checked: Checked) -> sql.Composable:
+    """Those of the object, by name: its recomputation may have them in another order."""
+    described = conn.execute(
+        sql.SQL("select * from {} limit 0").format(sql.Identifier(SCHEMA, checked.name))
+    ).description
+    return sql.SQL(", ").join(
+        sql.SQL("cardinality({0}) || ' values, digest ' || hash_array_extended({0}, 0) as {1}").format(
+            sql.Identifier("o", column.name), sql.Identifier(column.name)
+        )
+        if column.name in checked.lists
+        else sql.Identifier("o", column.name)
+        for column in described or ()
+    )
 
 
 def _count_rows(conn: psycopg.Connection[Any], checked: Checked, where: sql.Composable, values: dict[str, Any]) -> int:
