@@ -155,7 +155,7 @@ class Settings(BaseSettings):
             cutoffs[feed] = timedelta(hours=int(match[1]), minutes=int(match[2]))
         return cutoffs
 
-    keep_runs_days: int | None = Field(90, ge=1, description="Days that Dagster's ended runs are kept; 0: for ever.")
+    keep_runs_days: int | None = Field(90, ge=1, description="Days that Dagster's ended runs are kept, or 0: for ever.")
 
     @field_validator("keep_runs_days", mode="before")
     @classmethod

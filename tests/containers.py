@@ -20,6 +20,7 @@ from dpm_assets.service import processes
 
 PROJECT = Path(__file__).parent.parent
 DOCKER = PROJECT / "deploy" / "docker"
+ENTRYPOINT = str(DOCKER / "entrypoint.sh")
 
 
 def compose() -> dict[str, Any]:
@@ -85,14 +86,16 @@ class Containers:
         assert child.process.poll() is None, processes.last_lines(child.log, 30)
         kind, *command = compose()["services"][service]["healthcheck"]["test"]
         assert kind == "CMD"
-        done = subprocess.run(self._command(command), env=self._environment(service), capture_output=True, check=False)
+        # Unlike a service's command, it is not given to the entry point, unless it names it.
+        written = [ENTRYPOINT if word == "dpm-entrypoint" else self._here(word) for word in command]
+        done = subprocess.run(written, env=self._environment(service), capture_output=True, check=False)
         return done.returncode == 0
 
     def stop(self) -> None:
         processes.stop(list(self._running.values()))
 
     def _command(self, written: list[str]) -> list[str]:
-        return [str(DOCKER / "entrypoint.sh"), *map(self._here, written)]
+        return [ENTRYPOINT, *map(self._here, written)]
 
     def _here(self, text: str) -> str:
         """All at once: one place's new name may look like another's."""
