@@ -37,10 +37,10 @@ bench-large: install
 test: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# Those tests that touch SQL; DPM_TEST_PG_BIN names the binaries of another PostgreSQL than the embedded one. The mutations are
-# left out: they prove the tests, which are the same.
+# Those tests that rest on what PostgreSQL does; DPM_TEST_PG_BIN names the binaries of another than the embedded one. Mutations
+# and kills are left out: the former prove the tests, which are the same, and the latter are at the same steps.
 test-sql: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "sql and not mutation"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "sql and not mutation and not kill"
 
 # The proof of the proof (part of `make test` too): each mechanism that keeps the refresh exact, and each guard of the
 # archive, is switched off in a database, and the tests that guard it have to fail.

@@ -11,8 +11,6 @@ from dpm_assets.loads.feeds import FEEDS
 from dpm_assets.loads.load import load_file
 from tests.trade_rows import rows
 
-pytestmark = pytest.mark.sql
-
 PAGE = (Path(__file__).parent.parent / "docs" / "adding_a_feed.md").read_text(encoding="utf-8")
 
 

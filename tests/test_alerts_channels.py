@@ -18,8 +18,6 @@ from tests.alerting import Alerting, configure
 from tests.command_line import dpm
 from tests.receivers import mailbox
 
-pytestmark = pytest.mark.sql
-
 SECRET = "path-that-nobody-may-see"
 
 

@@ -20,8 +20,6 @@ from tests.interleaving import session, wait_until_blocked
 from tests.receivers import SECONDS
 from tests.service import wait_for
 
-pytestmark = pytest.mark.sql
-
 OPENED, RESOLVED = ("opened", "freshness"), ("resolved", "freshness")
 
 

@@ -14,8 +14,6 @@ from dpm_assets.months import range_tags
 from tests.alerting import Alerting, configure
 from tests.command_line import dpm
 
-pytestmark = pytest.mark.sql
-
 OURS = ["path-that-nobody-may-see", "the-signing-key", "the-bearer-token", "the-mail-password"]
 THEIRS = "their-database-password"
 

@@ -16,8 +16,6 @@ from dpm_assets.months import key_of
 from dpm_assets.settings import settings
 from tests.test_definitions import SPECS, insert_trade, materialize, months_back
 
-pytestmark = pytest.mark.sql
-
 GROUPS = {"schema", "partitions", "raw", "rollups", "views", "live_views", "monitor", "archive", "migration"}
 
 # They are about the whole schema, and about several databases.

@@ -32,8 +32,6 @@ from tests.cold_victims import archive_until, killed, restore_until
 from tests.interleaving import SECONDS, Connection, sent_off, session, wait_until_blocked
 from tests.trade_rows import rows, value, wait_for
 
-pytestmark = pytest.mark.sql
-
 
 @pytest.fixture
 def trades(refreshed: Connection, db: Database) -> list[tuple[str, str]]:

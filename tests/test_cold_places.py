@@ -32,8 +32,6 @@ from tests.cold import (
 from tests.interleaving import Connection
 from tests.trade_rows import value
 
-pytestmark = pytest.mark.sql
-
 
 def test_a_full_disk_leaves_the_month_hot(refreshed: Connection, db: Database, small_disk: Path) -> None:
     """The disk of the archive, which has no room for a file of 400 trades."""

@@ -17,8 +17,6 @@ from dpm_assets.refresh.schedules import hourly_refresh
 from dpm_assets.refresh.sensors import trade_changes_sensor
 from dpm_assets.settings import settings
 
-pytestmark = pytest.mark.sql
-
 # Sorted: every worker of a parallel run has to collect the same tests in the same order.
 SPECS = sorted(defs.resolve_all_asset_specs(), key=lambda spec: spec.key)
 

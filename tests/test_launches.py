@@ -16,8 +16,6 @@ from dpm_assets.partitions.cold.assets import monthly_archive
 from dpm_assets.settings import settings
 from tests.interleaving import Connection
 
-pytestmark = pytest.mark.sql
-
 JOBS = sorted(job.name for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__"))
 RAW = ("raw_trades_closed", "raw_accounts_data", "raw_regimes_daily")
 

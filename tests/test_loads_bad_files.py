@@ -12,8 +12,6 @@ from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.load import load_file
 from tests.trade_rows import rows, value
 
-pytestmark = pytest.mark.sql
-
 FILES = Path(__file__).parent / "bad_files"
 UNPACKED = {".gz": "gzip", ".zst": "zstd"}
 NUMBER = "expected a plain number such as 1234.5, without thousands separators"

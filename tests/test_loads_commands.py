@@ -9,8 +9,6 @@ from dpm_assets.database import Database
 from tests.command_line import dpm, dpm_process
 from tests.trade_rows import HEADER, rows, trade, value, write
 
-pytestmark = pytest.mark.sql
-
 
 def test_load_says_what_became_of_each_file(db: Database, database_url: str, tmp_path: Path) -> None:
     write(tmp_path / "a.csv", trade("T1"), trade("T2", lots="0"))

@@ -14,8 +14,6 @@ from tests.feed_rows import ROWS
 from tests.file_formats import FORMATS
 from tests.trade_rows import HEADER, rows, trade
 
-pytestmark = pytest.mark.sql
-
 DAMAGE = (
     b'"', b'""', b",", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xc3\xa9", b"nan", b"-", b"+", b".", b" ", b"\\",
     b"\\N", b"\t", b"NULL", b"9" * 30, b"e99999", b"1e-99999", b"0", b"\xef\xbb\xbf", b";", b"2025", b"Z", b"+05:30",

@@ -16,8 +16,6 @@ from dpm_assets.server import EmbeddedServer
 from tests import places
 from tests.trade_rows import many, value, write
 
-pytestmark = pytest.mark.sql
-
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:

@@ -14,8 +14,6 @@ from tests.feed_rows import ROWS
 from tests.file_formats import FORMATS
 from tests.trade_rows import rows, value
 
-pytestmark = pytest.mark.sql
-
 
 def trade(trade_id: str, **more: str) -> str:
     """One line; the values of `more` are JSON."""

@@ -18,8 +18,6 @@ from dpm_assets.loads.source import look_at
 from dpm_assets.loads.times import parse_time
 from tests.trade_rows import COLUMNS, HEADER, rows, trade, value, write
 
-pytestmark = pytest.mark.sql
-
 CAMEL = (
     "tradeId,accountId,login,symbol,side,openTime,closeTime,openPrice,closePrice,stopLoss,takeProfit,lots,volumeUSD,"
     "profit,commission,swap"

@@ -10,8 +10,6 @@ from dpm_assets.loads.load import LoadResult, load_file
 from tests.interleaving import session
 from tests.trade_rows import trade, value, wait_for, write
 
-pytestmark = pytest.mark.sql
-
 OLD = "select count(*) from raw_trades_closed where trade_date < '2025-04-01'"
 
 

@@ -20,8 +20,6 @@ from tests.feed_rows import ROWS
 from tests.file_formats import FORMATS
 from tests.trade_rows import rows, trade, value, write
 
-pytestmark = pytest.mark.sql
-
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl.gz", "parquet"])
 def test_a_remote_file_is_loaded_once_under_its_url(db: Database, tmp_path: Path, suffix: str) -> None:

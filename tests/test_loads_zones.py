@@ -15,8 +15,6 @@ from tests.feed_rows import ROWS
 from tests.file_formats import FORMATS
 from tests.trade_rows import rows, trade, write
 
-pytestmark = pytest.mark.sql
-
 
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
