@@ -138,7 +138,7 @@ def test_the_original_is_asked_without_its_index_of_dates_which_stays(
         found = without(conn, earlier, 60)
         assert list(found) == [query.name for query in questions().queries if query.name in ASKED] != []
         assert all(len(one["runs"]) == 2 for one in found.values())
-        assert not any("idx_raw_trades_closed_trade_date" in str(plans[name]) for name in ASKED)
+        assert not any("trade_date'" in str(plans[name]) for name in ASKED), "PostgreSQL 18 skips through an index of both"
         assert conn.execute("select to_regclass('idx_raw_trades_closed_trade_date')").fetchone() != (None,)
         answers["one_day"]["sha256"] = "another"
         with pytest.raises(DpmError, match="Without its index of dates the original answers one_day differently"):
