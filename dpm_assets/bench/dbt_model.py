@@ -53,7 +53,7 @@ def measure_dbt(
     try:
         return {"reason": None, "version": _version(program), **_measure(conn, dbt, system, parameters)}
     except _TooLongError:
-        return {"reason": f"a statement of it took more than {longest:g} s"}
+        return {"reason": f"a statement of it took more than {longest:g} s, after which it was stopped"}
     finally:
         conn.execute("drop schema if exists dbt_bench cascade")
 
