@@ -194,6 +194,63 @@ def test_a_detached_month_leaves_the_rollups_and_an_attached_one_comes_back(conn
         assert differences(db) == []
 
 
+def test_a_month_that_goes_is_noticed_whatever_date_style_a_refresh_had(conn: Connection, db: Database) -> None:
+    """Bounds are remembered as text, which PostgreSQL prints as the session wants it."""
+    conn.execute("set datestyle = 'SQL, DMY'")
+    conn.execute("call refresh_warehouse()")
+    assert pending(conn) == []
+    conn.execute("set datestyle = 'ISO, MDY'")
+    assert pending(conn) == []
+    conn.execute(f"drop table {LEAF}")
+    assert pending(conn) == [JANUARY]
+    conn.execute("call refresh_warehouse()")
+    assert differences(db) == []
+
+
+def test_a_detached_month_that_is_emptied_marks_no_other(conn: Connection, db: Database) -> None:
+    conn.execute(f"insert into raw_trades_closed {COLUMNS} values ('t3', 'a3', 'l', '2024-03-12', 1)")
+    conn.execute(f"alter table raw_trades_closed detach partition {LEAF}")
+    conn.execute("call refresh_warehouse()")
+    conn.execute(f"truncate {LEAF}")
+    assert marked(conn) == set() and pending(conn) == []
+    conn.execute(
+        f"alter table raw_trades_closed attach partition {LEAF} for values from ('2024-01-01') to ('2024-02-01')"
+    )
+    conn.execute("call refresh_warehouse()")
+    assert differences(db) == []
+
+
+INPUTS = {"raw_plans_data": "plans", "raw_regimes_daily": "regimes", "raw_accounts_data": "accounts"}
+
+
+@pytest.mark.parametrize("table", INPUTS)
+def test_an_input_whose_trigger_comes_back_is_read_anew(conn: Connection, table: str) -> None:
+    """As a repair brings it back: nobody knows what was written meanwhile."""
+    waiting = "select array_agg(distinct input) from changed_inputs"
+    conn.execute(f"alter table {table} disable trigger log_input")
+    conn.execute("select create_input_trigger(%s::regclass, %s)", [table, INPUTS[table]])
+    assert conn.execute(waiting).fetchone() == (None,), "an empty table has nothing that was missed"
+    conn.execute(f"alter table {table} disable trigger log_input")
+    conn.execute(INPUT_ROWS[table])
+    conn.execute("select create_input_trigger(%s::regclass, %s)", [table, INPUTS[table]])
+    assert conn.execute(waiting).fetchone() == ([INPUTS[table]],)
+
+
+INPUT_ROWS = {
+    "raw_plans_data": "insert into raw_plans_data (plan_id, plan_name) values ('p', 'P')",
+    "raw_regimes_daily": "insert into raw_regimes_daily (date, summary) values ('2024-01-10', '{}')",
+    "raw_accounts_data": "insert into raw_accounts_data (account_id, login) values ('a1', 'l')",
+}
+
+
+def test_a_rebuild_reads_the_other_inputs_anew(conn: Connection) -> None:
+    """Rows that came by logical replication fire no trigger."""
+    conn.execute("select rebuild_totals()")
+    assert conn.execute("select array_agg(input order by input) from changed_inputs").fetchone() == (
+        ["accounts", "plans", "regimes"],
+    )
+
+
 def test_a_concurrent_detach_that_is_left_pending_is_noticed(conn: Connection, database_url: str, db: Database) -> None:
     with session(database_url) as reader, session(database_url, autocommit=True) as detacher:
         reader.execute("select count(*) from raw_trades_closed")

@@ -1,11 +1,13 @@
 -- What no trigger sees: leaves that were attached, detached, dropped or rewritten, by anybody.
--- Invariant: known_leaves is brought up to date in the transaction that marks the months which differ.
+-- Invariant: known_leaves is brought up to date in the transaction that marks the months which differ. Bounds are compared as
+-- text, so all sessions print them alike, whatever their DateStyle.
 
 -- The leaves of raw_trades_closed as the catalogue has them now.
 create or replace function prop_trading_model.trade_leaves()
 returns table (leaf oid, leaf_name text, relfilenode oid, bounds text, detach_pending boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
 as $$
     select c.oid, c.relname::text, c.relfilenode, pg_get_expr(c.relpartbound, c.oid), i.inhdetachpending
     from pg_inherits as i join pg_class as c on c.oid = i.inhrelid
@@ -17,6 +19,7 @@ create or replace function prop_trading_model.changed_leaves()
 returns table (leaf oid, leaf_name text, lower date, upper date, gone boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
 as $$
     with now_there as materialized (select * from prop_trading_model.trade_leaves()),
     differing as (

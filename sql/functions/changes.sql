@@ -46,14 +46,16 @@ end
 $$;
 
 -- TRUNCATE shows no rows: the months of the table that it emptied are marked whole. On the parent it fires once for the
--- parent and once for each leaf; the leaf's bounds say which month.
+-- parent and once for each leaf; the leaf's bounds say which month. A leaf that was detached has none, and its rows left with
+-- it: attached again, it is one that was rewritten.
 create or replace function prop_trading_model.log_truncated_months() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform prop_trading_model.mark_months(bounds.lower, bounds.upper, 'truncate')
-    from prop_trading_model.leaf_bounds(tg_relid) as bounds;
+    from prop_trading_model.leaf_bounds(tg_relid) as bounds, pg_class as c
+    where c.oid = tg_relid and (c.relispartition or c.relkind = 'p');
     return null;
 end
 $$;
@@ -73,6 +75,7 @@ $$;
 create or replace function prop_trading_model.leaf_bounds(leaf oid) returns table (lower date, upper date)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
 as $$
     select
         coalesce(substring(bound from 'FROM \(''([^'']+)''\)')::date, '-infinity'),
@@ -151,7 +154,8 @@ begin
 end
 $$;
 
--- The same for an input of the views that is no table of trades: any statement on it raises its generation.
+-- The same for an input of the views that is no table of trades: any statement on it raises its generation, and so does a
+-- trigger that was missing, since nobody knows what was written meanwhile.
 create or replace function prop_trading_model.create_input_trigger(tbl regclass, input text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -163,6 +167,9 @@ begin
             ' for each statement execute function prop_trading_model.log_changed_input(%L)', tbl, input
         );
         execute format('alter table %s enable always trigger log_input', tbl);
+        execute format(
+            'insert into prop_trading_model.changed_inputs (input) select %L where exists (select from %s)', input, tbl
+        );
     end if;
 end
 $$;

@@ -41,13 +41,16 @@ end
 $$;
 
 -- Makes one leaf unless a leaf covers [lower, upper) already. True when it made one. One session makes leaves at a time;
--- others wait for it as long as it takes, and find the work done.
+-- others wait for it as long as it takes, and find the work done; who has a leaf already does not wait.
 create or replace function prop_trading_model.create_leaf(parent regclass, leaf_name text, lower date, upper date)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if prop_trading_model.has_leaf(parent, lower, upper) then
+        return false;
+    end if;
     perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.create_leaf', 0));
     if prop_trading_model.has_leaf(parent, lower, upper) then
         return false;

@@ -146,7 +146,7 @@ end
 $$;
 
 -- Recomputes what spans months (rollup_account, rollup_account_symbol, rollup_account_recent, rollup_latest_account) for
--- every account: the last
+-- every account, and has the views read their other inputs anew, of which a change may have come past the triggers too: the last
 -- step of a rebuild. Returns the rows written or removed.
 create or replace function prop_trading_model.rebuild_totals(run_key text default null) returns bigint
 language plpgsql security definer
@@ -175,6 +175,7 @@ begin
     if written > 0 then
         perform prop_trading_model.advance_input('trades');
     end if;
+    insert into prop_trading_model.changed_inputs (input) values ('accounts'), ('plans'), ('regimes');
     insert into prop_trading_model.refresh_log (kind, rows_written, run_key, started_at)
     values ('totals', written, rebuild_totals.run_key, began);
     return written;

@@ -1846,14 +1846,16 @@ end
 $$;
 
 -- TRUNCATE shows no rows: the months of the table that it emptied are marked whole. On the parent it fires once for the
--- parent and once for each leaf; the leaf's bounds say which month.
+-- parent and once for each leaf; the leaf's bounds say which month. A leaf that was detached has none, and its rows left with
+-- it: attached again, it is one that was rewritten.
 create or replace function prop_trading_model.log_truncated_months() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform prop_trading_model.mark_months(bounds.lower, bounds.upper, 'truncate')
-    from prop_trading_model.leaf_bounds(tg_relid) as bounds;
+    from prop_trading_model.leaf_bounds(tg_relid) as bounds, pg_class as c
+    where c.oid = tg_relid and (c.relispartition or c.relkind = 'p');
     return null;
 end
 $$;
@@ -1873,6 +1875,7 @@ $$;
 create or replace function prop_trading_model.leaf_bounds(leaf oid) returns table (lower date, upper date)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
 as $$
     select
         coalesce(substring(bound from 'FROM \(''([^'']+)''\)')::date, '-infinity'),
@@ -1951,7 +1954,8 @@ begin
 end
 $$;
 
--- The same for an input of the views that is no table of trades: any statement on it raises its generation.
+-- The same for an input of the views that is no table of trades: any statement on it raises its generation, and so does a
+-- trigger that was missing, since nobody knows what was written meanwhile.
 create or replace function prop_trading_model.create_input_trigger(tbl regclass, input text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -1963,6 +1967,9 @@ begin
             ' for each statement execute function prop_trading_model.log_changed_input(%L)', tbl, input
         );
         execute format('alter table %s enable always trigger log_input', tbl);
+        execute format(
+            'insert into prop_trading_model.changed_inputs (input) select %L where exists (select from %s)', input, tbl
+        );
     end if;
 end
 $$;
@@ -2269,13 +2276,16 @@ end
 $$;
 
 -- Makes one leaf unless a leaf covers [lower, upper) already. True when it made one. One session makes leaves at a time;
--- others wait for it as long as it takes, and find the work done.
+-- others wait for it as long as it takes, and find the work done; who has a leaf already does not wait.
 create or replace function prop_trading_model.create_leaf(parent regclass, leaf_name text, lower date, upper date)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if prop_trading_model.has_leaf(parent, lower, upper) then
+        return false;
+    end if;
     perform pg_advisory_xact_lock(hashtextextended('prop_trading_model.create_leaf', 0));
     if prop_trading_model.has_leaf(parent, lower, upper) then
         return false;
@@ -2536,13 +2546,15 @@ end
 $$;
 
 -- What no trigger sees: leaves that were attached, detached, dropped or rewritten, by anybody.
--- Invariant: known_leaves is brought up to date in the transaction that marks the months which differ.
+-- Invariant: known_leaves is brought up to date in the transaction that marks the months which differ. Bounds are compared as
+-- text, so all sessions print them alike, whatever their DateStyle.
 
 -- The leaves of raw_trades_closed as the catalogue has them now.
 create or replace function prop_trading_model.trade_leaves()
 returns table (leaf oid, leaf_name text, relfilenode oid, bounds text, detach_pending boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
 as $$
     select c.oid, c.relname::text, c.relfilenode, pg_get_expr(c.relpartbound, c.oid), i.inhdetachpending
     from pg_inherits as i join pg_class as c on c.oid = i.inhrelid
@@ -2554,6 +2566,7 @@ create or replace function prop_trading_model.changed_leaves()
 returns table (leaf oid, leaf_name text, lower date, upper date, gone boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
 as $$
     with now_there as materialized (select * from prop_trading_model.trade_leaves()),
     differing as (
