@@ -16,7 +16,7 @@ YEARS = dg.TimeWindowPartitionsDefinition(
     start=str(settings().first_month.year),
     fmt="%Y",
     cron_schedule="0 0 1 1 *",
-    end_offset=2,
+    end_offset=1 + (11 + settings().months_ahead) // 12,
     timezone="UTC",
 )
 

@@ -1,5 +1,8 @@
 """The asset graph: what it says of itself, what its sensors and schedules ask for, and how it fails."""
 
+import os
+import subprocess
+import sys
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -13,6 +16,7 @@ from dpm_assets.database import Database
 from dpm_assets.definitions import ON_DEMAND, defs
 from dpm_assets.months import MONTHS, RANGE_END, RANGE_START, key_of, known_months, range_tags
 from dpm_assets.partitions.schedules import daily_metrics_partition_repair, daily_partition_repair, monthly_rollover
+from dpm_assets.refresh import engine
 from dpm_assets.refresh.schedules import hourly_refresh
 from dpm_assets.refresh.sensors import trade_changes_sensor
 from dpm_assets.settings import settings
@@ -165,12 +169,36 @@ def test_disagreeing_rollups_keep_the_views_from_being_refreshed(
     insert_trade(connected, months_back(2).replace(day=20), "t-2")
     failed = materialize(connected, instance, months_back(2), months_back(2), raise_on_error=False, rebuild=False)
     assert not failed.success
+    # The log is empty after that, and the next run is of another month: it must not publish what was held back.
+    next_one = materialize(connected, instance, today(), today(), raise_on_error=False, rebuild=False)
+    assert not next_one.success
     with connected.connection() as conn:
         assert conn.execute("select sum(total_trades) from mv_daily_trading_stats").fetchone() == (1,)
     mended = materialize(connected, instance, months_back(2), months_back(2))
     assert mended.success
     with connected.connection() as conn:
         assert conn.execute("select sum(total_trades) from mv_daily_trading_stats").fetchone() == (2,)
+
+
+def test_a_rebuild_that_failed_at_the_totals_makes_them_when_it_is_tried_again(
+    connected: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_trade(connected, months_back(2))
+    materialize(connected, instance, months_back(2), months_back(2))
+    with connected.connection(None) as conn:
+        conn.execute("update rollup_account set net = net + 1")
+
+    def again() -> bool:
+        tags = {**range_tags(months_back(2), months_back(2)), "dagster/backfill": "b-1"}
+        job = defs.resolve_job_def("refresh")
+        return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False).success
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "rebuild_totals", lambda *_: 1 / 0)
+        assert not again()
+    assert again()
+    with connected.connection() as conn:
+        assert conn.execute("select net from rollup_account").fetchone() == (10,)
 
 
 def test_a_check_finds_a_wrong_number(connected: Database, instance: dg.DagsterInstance) -> None:
@@ -200,6 +228,42 @@ def test_the_schedules_ask_for_the_months_ahead(connected: Database, instance: d
         assert asked.tags[RANGE_END] == ahead
     hourly: Any = hourly_refresh()
     assert hourly[-1].tags[RANGE_END] == key_of(today())
+
+
+def test_a_tick_of_each_schedule_launches_as_many_runs_as_it_has_to(
+    connected: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole tick, as the daemon evaluates it: of several requests Dagster wants a run key in each."""
+    monkeypatch.setenv("DPM_COLD_AFTER_MONTHS", "3")
+    monkeypatch.setenv("DPM_MONTHS_AHEAD", "12")
+    settings.cache_clear()
+    for number, back in enumerate((14, 9, 6)):
+        insert_trade(connected, months_back(back), f"t-{number}")
+    with connected.connection(None) as conn:
+        conn.execute("select ensure_metrics_years(array[%s, %s])", [today().year - 2, today().year - 1])
+    asked = {}
+    for schedule in defs.get_repository_def().schedule_defs:
+        at = dg.build_schedule_context(
+            instance, repository_def=defs.get_repository_def(), scheduled_execution_time=datetime.now(timezone.utc)
+        )
+        requests = schedule.evaluate_tick(at).run_requests or []
+        assert len({request.run_key for request in requests}) == len(requests)
+        asked[schedule.name] = len(requests)
+    assert asked["hourly_refresh"] == 4, "three old months and the running one"
+    assert asked["daily_metrics_partition_repair"] >= 2
+    assert asked["monthly_archive"] >= 3 and asked["yearly_archive"] == 2
+    assert all(count == 1 for name, count in asked.items() if name.startswith(("nightly", "query_log")))
+
+
+def test_years_reach_as_far_as_the_months_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from dpm_assets.months import YEARS; print(YEARS.get_last_partition_key())"],
+        env={**os.environ, "DPM_MONTHS_AHEAD": "25"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) >= add_months(month_of(today()), 25).year
 
 
 def test_the_daily_repair_asks_for_the_months_and_years_that_a_dead_daemon_missed(

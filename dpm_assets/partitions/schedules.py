@@ -69,7 +69,8 @@ def daily_partition_repair() -> dg.RunRequest:
 )
 def daily_metrics_partition_repair() -> Iterator[dg.RunRequest]:
     for start in starts_to_keep("raw_metrics_daily"):
-        yield dg.RunRequest(partition_key=str(start.year))
+        year = str(start.year)
+        yield dg.RunRequest(run_key=year, partition_key=year)  # of several requests each needs a run key
 
 
 def starts_to_keep(table: str) -> list[date]:

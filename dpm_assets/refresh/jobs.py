@@ -25,7 +25,10 @@ FOLLOW_LOG: dict[str, Any] = {"ops": {"refresh_warehouse": {"config": {"rebuild"
 MAX_RUNTIME = {"dagster/max_runtime": "3600"}
 
 
-def refresh_request(first: date, last: date) -> dg.RunRequest:
-    """One run that refreshes what has changed in the months from `first` to `last`."""
+def refresh_request(first: date, last: date, *, run_key: str | None = None) -> dg.RunRequest:
+    """One run that refreshes what has changed in the months from `first` to `last`.
+
+    Of several requests a schedule wants a `run_key` in each, which holds for one tick. A sensor's holds for ever: it gives none.
+    """
     tags = {**range_tags(first, last), **MAX_RUNTIME}
-    return dg.RunRequest(tags=tags, run_config=FOLLOW_LOG)
+    return dg.RunRequest(run_key=run_key, tags=tags, run_config=FOLLOW_LOG)

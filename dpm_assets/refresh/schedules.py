@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dpm_assets.calendar import month_of, stretches, today
-from dpm_assets.months import known_months
+from dpm_assets.months import key_of, known_months
 from dpm_assets.refresh import engine
 from dpm_assets.refresh.jobs import refresh_job, refresh_request
 from dpm_assets.warehouse import sensor_database
@@ -20,4 +20,4 @@ from dpm_assets.warehouse import sensor_database
 def hourly_refresh() -> list[dg.RunRequest]:
     pending = engine.pending(sensor_database())
     months = {known for month in pending.months for known in known_months(month, month)} | {month_of(today())}
-    return [refresh_request(first, last) for first, last in stretches(months)]
+    return [refresh_request(first, last, run_key=key_of(first)) for first, last in stretches(months)]

@@ -143,7 +143,7 @@ def monthly_archive() -> list[dg.RunRequest] | dg.SkipReason:
         months = [part.first_day for part in parts]
         known = set(known_months(min(months), month_of(today())))
         return [
-            dg.RunRequest(tags=range_tags(month, month), run_config=_drop(cold_months))
+            dg.RunRequest(run_key=key_of(month), tags=range_tags(month, month), run_config=_drop(cold_months))
             for month in months
             if month in known
         ]
@@ -162,7 +162,7 @@ def monthly_archive() -> list[dg.RunRequest] | dg.SkipReason:
 def yearly_archive() -> list[dg.RunRequest] | dg.SkipReason:
     def request(parts: list[Part]) -> list[dg.RunRequest]:
         return [
-            dg.RunRequest(partition_key=str(part), run_config=_drop(cold_years))
+            dg.RunRequest(run_key=str(part), partition_key=str(part), run_config=_drop(cold_years))
             for part in parts
             if YEARS.has_partition_key(str(part))
         ]
