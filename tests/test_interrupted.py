@@ -1,6 +1,7 @@
 """Runs that a service left behind when it was killed together with everything it had started."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
+from dpm_assets.service import interrupted
 from dpm_assets.service.interrupted import end_interrupted_runs
 
 
@@ -50,3 +52,16 @@ def test_runs_that_ended_or_that_this_service_made_stay_as_they_are(instance: dg
     assert end_interrupted_runs(instance, began) == 0
     assert status(instance, done.run_id) is DagsterRunStatus.SUCCESS
     assert status(instance, ours.run_id) is DagsterRunStatus.STARTED
+
+
+@pytest.mark.parametrize(("launcher", "left"), [(True, DagsterRunStatus.FAILURE), (False, DagsterRunStatus.STARTED)])
+def test_before_a_code_server_starts_only_runs_that_were_its_processes_are_ended(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, launcher: bool, left: DagsterRunStatus
+) -> None:
+    """Kubernetes jobs, and whatever else another launcher starts, go on without it."""
+    run = instance.create_run_for_job(empty, status=DagsterRunStatus.STARTED)
+    kind = dg.DefaultRunLauncher if launcher else object
+    monkeypatch.setattr(type(instance), "run_launcher", kind())
+    monkeypatch.setattr(dg.DagsterInstance, "get", lambda: nullcontext(instance))
+    interrupted.main()
+    assert status(instance, run.run_id) is left

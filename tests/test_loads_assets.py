@@ -1,17 +1,21 @@
 """The raw tables in the asset graph: one asset a feed; loads from the landing folder appear in it with their numbers."""
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.definitions import defs
+from dpm_assets.errors import DpmError
 from dpm_assets.loads.assets import FEED_ASSETS
 from dpm_assets.loads.feeds import FEEDS
 from dpm_assets.loads.sensors import landing_sensor
+from dpm_assets.loads.waiting import load_waiting
 from dpm_assets.months import MONTHS, YEARS
 from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse
@@ -66,6 +70,60 @@ def test_every_feed_is_an_asset_partitioned_as_its_table() -> None:
         expected = {"month": MONTHS, "year": YEARS}[feed.partitions.every] if feed.partitions else None
         assert specs[feed.table].partitions_def == expected, feed.name
         assert specs[feed.table].description and f"landing/{feed.name}" in str(specs[feed.table].description)
+
+
+def test_a_file_that_has_to_wait_keeps_no_other_waiting(
+    landing: Path, db: Database, instance: dg.DagsterInstance
+) -> None:
+    """Its month is on its way into the archive; it comes first, since it is the oldest."""
+    with db.connection(None) as conn:
+        conn.execute(
+            "insert into partition_state (parent_table, lower, state) values ('raw_trades_closed', '2024-01-01', 'archiving')"
+        )
+    late = write(folder(landing, "trades") / "late.csv", trade("T1", "2024-01-05"))
+    os.utime(late, (1, 1))
+    write(landing / "trades" / "good.csv", trade("T2"))
+    _, result = tick_and_run(instance)
+    assert not result.success
+    assert late.exists() and (landing / "trades" / "done" / "good.csv").exists()
+    assert value(db, "select array_agg(trade_id) from raw_trades_closed") == ["T2"]
+    assert list(events(instance, "raw_trades_closed")) == ["2025-03-01"]
+
+
+def test_with_the_server_out_of_reach_the_rest_is_left_for_the_next_time(
+    landing: Path, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1.csv", "2.csv"):
+        write(folder(landing, "trades") / name, trade(name))
+    tried: list[str] = []
+
+    def unreachable(db: Database, path: Path, *given: Any, **asked: Any) -> None:
+        tried.append(path.name)
+        raise DpmError("no connection")
+
+    monkeypatch.setattr("dpm_assets.loads.load.load_file", unreachable)
+    monkeypatch.setattr("dpm_assets.loads.waiting._answers", lambda _: False)
+    loaded = load_waiting(cast(Any, dg.get_dagster_logger()), db, ["trades"])
+    assert tried == ["1.csv"] and len(loaded.errors) == 1
+
+
+def test_a_file_of_a_clock_that_is_ahead_is_loaded_when_it_is_quiet(
+    landing: Path, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpm_assets.loads.landing.QUIET_SECONDS", 0.2)
+    ahead = write(folder(landing, "trades") / "ahead.csv", trade("T1"))
+    os.utime(ahead, (time.time() + 3600,) * 2)
+    loaded = load_waiting(cast(Any, dg.get_dagster_logger()), db, ["trades"], {str(ahead)})
+    assert [result.status for result in loaded.results] == ["loaded"]
+
+
+def test_a_refused_file_fails_the_materialization_of_its_table(
+    landing: Path, db: Database, instance: dg.DagsterInstance
+) -> None:
+    (folder(landing, "plans") / "bad.csv").write_text("nothing,known\n1,2\n")
+    asset = next(asset for asset in FEED_ASSETS if asset.key == dg.AssetKey("raw_plans_data"))
+    result = dg.materialize([asset], instance=instance, resources={"warehouse": Warehouse()}, raise_on_error=False)
+    assert not result.success and (landing / "plans" / "failed" / "bad.csv").exists()
 
 
 def test_one_run_takes_many_files_and_shows_the_numbers_of_each_feed(

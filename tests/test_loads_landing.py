@@ -1,12 +1,13 @@
 """The landing folder: only what is complete is taken, and nothing that was taken is overwritten."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dpm_assets.errors import DpmError
-from dpm_assets.loads.faults import FileMissing, FileRefused
+from dpm_assets.loads.faults import FileChanged, FileMissing, FileRefused
 from dpm_assets.loads.landing import scan, settle
 from dpm_assets.loads.result import LoadResult
 from dpm_assets.loads.source import look_at
@@ -35,6 +36,33 @@ def test_quiet_files_of_every_feed_are_found_the_oldest_first(tmp_path: Path) ->
     drop(tmp_path / "plans" / "p.csv", age=90)
     drop(tmp_path / "elsewhere" / "x.csv")
     assert names(tmp_path) == ["plans/p.csv", "trades/b.csv", "trades/a.csv"]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told_and_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(tmp_path / "plans" / "p.csv")
+    drop(tmp_path / "trades" / "t.csv")
+    iterdir = Path.iterdir
+
+    def denied(path: Path) -> Iterator[Path]:
+        if path.name == "plans":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    found = scan(tmp_path, now=NOW)
+    assert [waiting.path.name for waiting in found.files] == ["t.csv"]
+    assert found.notes == [f"{tmp_path / 'plans'} cannot be looked into: Permission denied. Its files wait."]
+
+
+def test_what_took_the_place_of_a_file_while_it_was_loaded_stays(tmp_path: Path) -> None:
+    path = drop(tmp_path / "trades" / "a.csv")
+    with pytest.raises(FileChanged) as changed:
+        source = look_at(path)
+        path.write_text("another")
+        source.check_unchanged()
+    assert settle(path, changed.value) is None and path.read_text() == "another"
 
 
 def test_folders_that_ask_for_more_are_looked_through_where_they_mean_something(tmp_path: Path) -> None:

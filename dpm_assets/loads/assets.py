@@ -45,6 +45,7 @@ def feed_asset(feed: Feed) -> dg.AssetsDefinition:
                 context.add_asset_metadata({"dagster/partition_row_count": rows}, partition_key=key)
             for event in materializations(warehouse.db, loaded, except_keys=asked_for):
                 context.log_event(event)
+        loaded.raise_first()
         return dg.MaterializeResult(metadata=loaded.metadata(feed.name))
 
     return raw_table
@@ -66,12 +67,7 @@ def load_files(context: dg.OpExecutionContext, config: LandingConfig, warehouse:
     loaded = load_waiting(context.log, warehouse.db, list(FEEDS), set(config.files) or None)
     for event in materializations(warehouse.db, loaded):
         context.log_event(event)
-    if loaded.failed:
-        raise dg.Failure(
-            description="; ".join(loaded.failed.values()),
-            metadata={"files": len(loaded.failed), "next": "Mend the file in landing/<feed>/failed and move it back."},
-            allow_retries=False,
-        )
+    loaded.raise_first()
 
 
 @dg.job(

@@ -13,6 +13,10 @@ class FileMissing(FileRefused, FileNotFoundError):
     """There is no such file (any more): another load may have taken it from the landing folder."""
 
 
+class FileChanged(FileRefused):
+    """Somebody has written to the file, or put another in its place, while it was loaded: what is there now is another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """A row that is not loaded: the line where it begins, why, and its text as it stands in the file.

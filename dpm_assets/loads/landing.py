@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpm_assets.errors import DpmError
-from dpm_assets.loads.faults import FileMissing, FileRefused
+from dpm_assets.loads.faults import FileChanged, FileMissing, FileRefused
 from dpm_assets.loads.feeds import FEEDS, Feed
 from dpm_assets.loads.result import LoadResult
 from dpm_assets.printing import in_one_line, visible
@@ -60,7 +60,7 @@ def scan(landing: Path, before: Scan | None = None, now: float | None = None) ->
     found = Scan()
     ages: list[tuple[int, Waiting]] = []
     for feed, folder, asked in _folders(landing):
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        for path in _paths(folder, found.notes):
             status = None if _asks(feed, path) else _status(folder, path, found.notes)
             if status is None:
                 continue
@@ -74,6 +74,15 @@ def scan(landing: Path, before: Scan | None = None, now: float | None = None) ->
                 )
     found.files.extend(waiting for _, waiting in sorted(ages, key=lambda aged: (aged[0], aged[1].path)))
     return found
+
+
+def _paths(folder: Path, notes: list[str]) -> list[Path]:
+    """What is in a folder; a note when it cannot be looked into, which keeps no other folder's files waiting."""
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        notes.append(f"{_shown(folder)} cannot be looked into: {error.strerror or error}. Its files wait.")
+        return []
 
 
 def _folders(landing: Path) -> Iterator[tuple[Feed, Path, str | None]]:
@@ -142,7 +151,7 @@ def settle(path: Path, outcome: LoadResult | DpmError) -> Path | None:
     A file that is not at fault (server unreachable, disk full) stays for the next time, and so does a file that was put
     in the place of the one that was loaded: None then.
     """
-    if isinstance(outcome, FileMissing) or not isinstance(outcome, LoadResult | FileRefused):
+    if isinstance(outcome, FileMissing | FileChanged) or not isinstance(outcome, LoadResult | FileRefused):
         return None
     if isinstance(outcome, LoadResult) and outcome.source and not outcome.source.is_there():
         return None

@@ -82,7 +82,7 @@ def settle_late(db: Database, file: str, late: InArchive, go_on: Callable[[], No
 
     for part in late.parts:
         _wait_until_settled(db, file, part, go_on)
-        for _ in restore(db, part):
+        for _ in restore(db, part, go_on=go_on):
             go_on()
 
 

@@ -47,16 +47,18 @@ def already_loaded(conn: psycopg.Connection[Any], source: Source, feed: str) -> 
     """What the ledger says of this content in this feed, or None when it was never loaded."""
     row = conn.execute(
         """
-        select batch_id, file, finished_at from prop_trading_model.load_batches
+        select batch_id, file, finished_at, months from prop_trading_model.load_batches
         where feed = %s and sha256 = %s and status = 'loaded'
         """,
         [feed, source.sha256],
     ).fetchone()
     if not row:
         return None
-    batch_id, file, finished_at = row
+    batch_id, file, finished_at, months = row
     message = f"loaded before as batch {batch_id} ({file}, {finished_at:%Y-%m-%d %H:%M} UTC): nothing to do"
-    return LoadResult(batch_id, source.name, feed, "already loaded", message=message, source=source)
+    return LoadResult(
+        batch_id, source.name, feed, "already loaded", months=list(months), message=message, source=source
+    )
 
 
 def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejects: Rejects) -> None:

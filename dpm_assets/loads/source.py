@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dpm_assets.loads.faults import FileMissing, FileRefused
+from dpm_assets.loads.faults import FileChanged, FileMissing, FileRefused
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Source:
             return False
 
     def check_unchanged(self) -> None:
-        """Raises FileRefused when somebody has written to the file since its hash was taken."""
+        """Raises FileChanged when somebody has written to the file since its hash was taken."""
         if not self.is_there():
             raise self._changed()
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Open it once more. Raises FileRefused when something else stands there by now, or it cannot be read."""
+        """Open it once more. Raises FileChanged when something else stands there by now, FileRefused when it cannot be read."""
         with reading(self.name), _open_regular(self.path, self.name, self.follow_links) as file:
             if not self._is(os.fstat(file.fileno())):
                 raise self._changed()
@@ -57,8 +57,8 @@ class Source:
         was = (self.bytes, self.modified_ns, self.inode, self.device)
         return (now.st_size, now.st_mtime_ns, now.st_ino, now.st_dev) == was
 
-    def _changed(self) -> FileRefused:
-        return FileRefused(
+    def _changed(self) -> FileChanged:
+        return FileChanged(
             f"{self} changed while it was being loaded, so nothing of it was. "
             "Write it under another name (file.csv.part), rename it when it is complete, and load it again."
         )

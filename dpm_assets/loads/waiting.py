@@ -1,12 +1,16 @@
 """Loading what waits in the landing folder, one file after the other."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import psycopg
 
 from dpm_assets.database import Database
+from dpm_assets.errors import DpmError
 from dpm_assets.printing import in_one_line
 from dpm_assets.settings import settings
 
@@ -17,10 +21,26 @@ if TYPE_CHECKING:
 
 @dataclass
 class Loaded:
-    """What a run loaded: results in the order of loading, and the files that were refused with the reason."""
+    """What a run loaded: results in the order of loading, the files that were refused with the reason, and what kept others
+    from being loaded, which was not their fault."""
 
     results: "list[LoadResult]" = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    errors: list[Exception] = field(default_factory=list)
+
+    def raise_first(self) -> None:
+        """Raises the first error, when what is loaded was told of; a Failure that is not tried again for refused files."""
+        if self.errors:
+            raise self.errors[0]
+        if self.failed:
+            raise dg.Failure(
+                description="; ".join(self.failed.values()),
+                metadata={
+                    "files": len(self.failed),
+                    "next": "Mend the file in landing/<feed>/failed and move it back.",
+                },
+                allow_retries=False,
+            )
 
     def of(self, feed: str) -> "list[LoadResult]":
         return [result for result in self.results if result.feed == feed]
@@ -46,19 +66,48 @@ class Loaded:
 def load_waiting(log: dg.DagsterLogManager, db: Database, feeds: Sequence[str], only: set[str] | None = None) -> Loaded:
     """Load every complete file of these feeds (only those with these paths, if given).
 
-    A file that is refused is moved to failed/ with the reason beside it and does not keep the others waiting.
+    A file that is refused is moved to failed/ with the reason beside it. Neither that nor an error that is about one file (its
+    month is on its way into the archive, its folder cannot be written) keeps the others waiting; with the server out of reach
+    the rest is left for the next time.
     """
-    from dpm_assets.loads.landing import scan  # parsing libraries: only a run that loads should pay for their import
-
     loaded = Loaded()
-    for waiting in scan(settings().landing).files:
-        if waiting.feed in feeds and (only is None or str(waiting.path) in only):
+    for waiting in _complete(settings().landing):
+        if waiting.feed not in feeds or (only is not None and str(waiting.path) not in only):
+            continue
+        try:
             _load_one(log, db, waiting, loaded)
+        except (DpmError, OSError) as error:
+            log.error("%s", error)
+            loaded.errors.append(error)
+            if not _answers(db):
+                break
     return loaded
 
 
+def _complete(landing: Path) -> "list[Waiting]":
+    """The complete files. Whether one of a clock that is ahead is complete, only a second look tells."""
+    from dpm_assets.loads import (
+        landing as folder,
+    )  # parsing libraries: only a run that loads should pay for their import
+
+    first = folder.scan(landing)
+    if not any(look.modified_ns / 1e9 > look.seen_at for look in first.looks.values()):
+        return first.files
+    time.sleep(folder.QUIET_SECONDS)
+    return folder.scan(landing, first).files
+
+
+def _answers(db: Database) -> bool:
+    try:
+        with db.connection() as conn:
+            conn.execute("select")
+    except (DpmError, psycopg.Error):
+        return False
+    return True
+
+
 def _load_one(log: dg.DagsterLogManager, db: Database, waiting: "Waiting", loaded: Loaded) -> None:
-    from dpm_assets.loads.faults import FileMissing, FileRefused
+    from dpm_assets.loads.faults import FileChanged, FileMissing, FileRefused
     from dpm_assets.loads.landing import settle
     from dpm_assets.loads.load import load_file
 
@@ -68,6 +117,9 @@ def _load_one(log: dg.DagsterLogManager, db: Database, waiting: "Waiting", loade
         result = load_file(db, path, waiting.feed, follow_links=False, **asked)
     except FileMissing:
         return  # another run has taken it since the folder was looked at
+    except FileChanged as error:
+        log.warning("%s It stays, and what is there now is loaded next.", error)
+        return
     except FileRefused as error:
         log.error("%s", error)
         loaded.failed[name] = str(error)
