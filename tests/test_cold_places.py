@@ -208,7 +208,7 @@ def test_files_are_flushed_before_they_take_their_place(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "fsync", flushed.append)
     with places.written_to(str(tmp_path / "a" / "trades.parquet")) as path:
         path.write_bytes(b"x")
-    assert len(flushed) == 2 and (tmp_path / "a" / "trades.parquet").read_bytes() == b"x"
+    assert len(flushed) == 3 and (tmp_path / "a" / "trades.parquet").read_bytes() == b"x"
     with (
         pytest.raises(DpmError, match="could not be written"),
         places.written_to(str(tmp_path / "a" / "trades.parquet")) as path,

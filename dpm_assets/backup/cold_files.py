@@ -11,8 +11,10 @@ import psycopg
 
 from dpm_assets.backup.manifest import ColdFile
 from dpm_assets.errors import DpmError
-from dpm_assets.partitions.cold.places import file_of, read_from, sha256_of, written_to
+from dpm_assets.loads.taking import is_url
+from dpm_assets.partitions.cold.places import file_of, is_there, read_from, sha256_of, written_to
 from dpm_assets.partitions.cold.tables import TABLES, Part
+from dpm_assets.settings import settings
 
 
 def listed_cold_files(conn: psycopg.Connection[Any]) -> list[ColdFile]:
@@ -21,7 +23,9 @@ def listed_cold_files(conn: psycopg.Connection[Any]) -> list[ColdFile]:
     if not (row and row[0]):
         return []
     rows = conn.execute(
-        "select parent_table, lower::text, location, bytes, file_sha256 from prop_trading_model.cold_files order by 1, 2"
+        "select parent_table, f.lower::text, f.location, bytes, file_sha256 from prop_trading_model.cold_files as f"
+        " join prop_trading_model.partition_state as s using (parent_table, lower)"
+        " where s.state in ('cold', 'restoring') order by 1, 2"  # of a month that is hot again the file may be gone
     ).fetchall()
     return [
         ColdFile(parent_table, lower, location, size, digest, copy=None)
@@ -29,53 +33,84 @@ def listed_cold_files(conn: psycopg.Connection[Any]) -> list[ColdFile]:
     ]
 
 
-def copy_cold_files(listed: list[ColdFile], folder: Path, say: Callable[[str], None]) -> list[ColdFile]:
-    """Copy each file into the backup, and compare the copy with the hash that the database has."""
-    copied = []
+def copy_cold_files(
+    listed: list[ColdFile], folder: Path, say: Callable[[str], None]
+) -> tuple[list[ColdFile], list[str]]:
+    """Copy each file into the backup, and compare the copy with the hash that the database has.
+
+    Returns all of them, and a sentence for each that could not be copied: the dumps are worth keeping without it.
+    """
+    copied, complaints = [], []
     for cold in listed:
         copy = f"cold/{_part(cold).file}"
-        target = folder / copy
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with read_from(cold.location) as path:
-            shutil.copyfile(path, target)
-        if sha256_of(target) != cold.sha256:
-            raise DpmError(
-                f"{cold.location} is damaged: its bytes are not those that were archived. Put it back from a copy of yours."
-            )
-        copied.append(replace(cold, copy=copy))
-    if copied:
-        say(f"archive: {len(copied)} files copied")
-    return copied
+        try:
+            _copy_one(cold, folder / copy)
+        except DpmError as error:
+            (folder / copy).unlink(missing_ok=True)
+            complaints.append(str(error))
+            copied.append(cold)
+        else:
+            copied.append(replace(cold, copy=copy))
+    if listed:
+        say(f"archive: {len(listed) - len(complaints)} files copied")
+    return copied, complaints
+
+
+def _copy_one(cold: ColdFile, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with read_from(cold.location) as path:
+        shutil.copyfile(path, target)
+    if sha256_of(target) != cold.sha256:
+        raise DpmError(
+            f"{cold.location} is damaged: its bytes are not those that were archived. Put it back from a copy of yours."
+        )
 
 
 def bring_back_cold_files(
     conn: psycopg.Connection[Any], listed: list[ColdFile], folder: Path, root: str, say: Callable[[str], None]
 ) -> list[str]:
-    """See that every file of the archive is where a database just restored says, or else copy it from the backup under `root`.
+    """See that a database just restored finds every file of the archive: under `root`, where it is or a copy from the backup
+    goes, or else where it was. Of a file that was there before, another database may be the owner: it is noted as not ours.
 
-    Returns the locations of those that are neither there nor in the backup.
+    Returns a sentence for each that is nowhere, or whose place another file has.
     """
-    missing = []
+    complaints = []
     for cold in listed:
-        if _is_whole(cold.location, cold.sha256):
-            continue
-        if cold.copy is None:
-            missing.append(cold.location)
-            continue
-        location = file_of(root, _part(cold))
-        if not _is_whole(location, cold.sha256):
-            with written_to(location) as path:
+        part, here = _part(cold), file_of(root, _part(cold))
+        if _is_whole(here, cold.sha256):
+            _note(conn, cold, here, ours=_is_at_home(here))
+        elif cold.copy is not None and not is_there(here):
+            with written_to(here) as path:
                 shutil.copyfile(folder / cold.copy, path)
-        with conn.transaction():
-            for table in ("cold_files", "partition_state"):
-                conn.execute(
-                    psycopg.sql.SQL("update {} set location = %s where parent_table = %s and lower = %s").format(
-                        psycopg.sql.Identifier("prop_trading_model", table)
-                    ),
-                    [location, cold.parent_table, cold.lower],
-                )
-        say(f"archive: {_part(cold)} brought back as {location}")
-    return missing
+            _note(conn, cold, here, ours=True)
+            say(f"archive: {part} brought back as {here}")
+        elif _is_whole(cold.location, cold.sha256):
+            _note(conn, cold, cold.location, ours=False)
+            say(f"archive: {part} stays in {cold.location}: keep that file, or copy it to {here} and restore again")
+        elif cold.copy is not None:
+            complaints.append(
+                f"{here} is another file than that of the backup, and was left: set DPM_COLD_LOCATION to a folder of this"
+                " database alone, and restore again"
+            )
+        else:
+            complaints.append(f"{cold.location} of the archive is missing, and the backup has no copy")
+    return complaints
+
+
+def _is_at_home(location: str) -> bool:
+    """A home belongs to one warehouse."""
+    return not is_url(location) and Path(location).is_relative_to(settings().home)
+
+
+def _note(conn: psycopg.Connection[Any], cold: ColdFile, location: str, *, ours: bool) -> None:
+    with conn.transaction():
+        for table, noted in (("cold_files", location), ("partition_state", location if ours else None)):
+            conn.execute(
+                psycopg.sql.SQL("update {} set location = %s where parent_table = %s and lower = %s").format(
+                    psycopg.sql.Identifier("prop_trading_model", table)
+                ),
+                [noted, cold.parent_table, cold.lower],
+            )
 
 
 def _is_whole(location: str, digest: str) -> bool:

@@ -18,10 +18,11 @@ def backup(
         bool, typer.Option("--copy-cold", help="Copy the files of the archive too; without it they are listed.")
     ] = False,
 ) -> None:
-    """Back up the warehouse, Dagster's database and the roles while everything goes on, and read the backup back."""
+    """Back up the warehouse, Dagster's database and the roles while everything goes on, and read the backup back; exit code 1
+    when a file of the archive could not be copied."""
     from dpm_assets.backup.take import back_up
 
-    manifest = back_up(folder, _say, jobs=jobs or machine_cores(), copy_cold=copy_cold)
+    manifest, complaints = back_up(folder, _say, jobs=jobs or machine_cores(), copy_cold=copy_cold)
     if manifest.cold_files and not copy_cold:
         _say(
             f"{len(manifest.cold_files)} files of the archive are listed, not copied: keep copies of them, or give --copy-cold"
@@ -29,6 +30,7 @@ def backup(
     majors = {dumped.server_major for dumped in manifest.databases}
     if manifest.dumped_by not in majors:
         _say(f"dumped by pg_dump of PostgreSQL {manifest.dumped_by}: an older server's pg_restore cannot read it")
+    _complain(complaints)
 
 
 def restore(
@@ -48,9 +50,13 @@ def restore(
         _say(f"whole: {manifest.bytes / 1e6:,.1f} MB in {len(manifest.files)} files, of {manifest.made_at}")
         return
     complaints = restore_backup(folder, _say, jobs=jobs or machine_cores(), own=own)
+    _say("restored; dpm verify proves the numbers")
+    _complain(complaints)
+
+
+def _complain(complaints: list[str]) -> None:
     for complaint in complaints:
         console.print(f"dpm: {complaint}", style="red")
-    _say("restored; dpm verify proves the numbers")
     if complaints:
         raise typer.Exit(1)
 

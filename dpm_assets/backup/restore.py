@@ -70,18 +70,17 @@ def restore(folder: Path, say: Say, *, jobs: int, own: bool = False) -> list[str
         complaints = [] if own else make_roles(conn, manifest.roles, manifest.memberships)
     for target in left:
         _make(target, folder, programs, manifest, jobs=jobs, own=own, say=say)
-    missing = []
     for target in targets:
         if target.source.folder == WAREHOUSE:
             url = target.making_url if target in left else target.source.url
             with connect(url) as conn:
-                missing = bring_back_cold_files(conn, manifest.cold_files, folder, settings().cold_root, say)
+                complaints += bring_back_cold_files(conn, manifest.cold_files, folder, settings().cold_root, say)
     for target in left:
         _take_place(target, say)
     if settings().database_url is None:
         embedded_server().start()  # gives the service's login its rights on the databases once more
         embedded_server().grant_roles()
-    return [*complaints, *(f"{location} of the archive is missing, and the backup has no copy" for location in missing)]
+    return complaints
 
 
 def _make(

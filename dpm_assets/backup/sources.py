@@ -44,12 +44,22 @@ def _dagster_url() -> str:
     return url_text(url.set(database=f"{url.database}_dagster"))
 
 
+# What a firm may have set for its database or its logins, and a backup or a restore of hours cannot live with.
+_OWN_WAYS = (
+    "set default_transaction_read_only = off",
+    "set statement_timeout = 0",
+    "set lock_timeout = 0",
+    "set idle_in_transaction_session_timeout = 0",
+)
+
+
 def connect(url: str) -> psycopg.Connection[Any]:
     """A connection in autocommit that may write, wherever sessions begin read-only."""
     conn = psycopg.connect(
         url, autocommit=True, connect_timeout=10, application_name="dpm backup", options="-c TimeZone=UTC"
     )
-    conn.execute("set default_transaction_read_only = off")
+    for setting in _OWN_WAYS:
+        conn.execute(setting.encode())
     return conn
 
 

@@ -28,8 +28,10 @@ from dpm_assets.partitions.cold.states import alone
 Say = Callable[[str], None]
 
 
-def back_up(target: Path, say: Say, *, jobs: int, copy_cold: bool = False) -> Manifest:
+def back_up(target: Path, say: Say, *, jobs: int, copy_cold: bool = False) -> tuple[Manifest, list[str]]:
     """Both databases, the roles and the list of the archive (or its files, with `copy_cold`) in a new folder `target`.
+
+    Returns what it holds, and a sentence for each file of the archive that could not be copied.
 
     It is made as `target`.partial and renamed when all of it has been read back, so that what was interrupted never looks
     like a backup. Raises DpmError when `target` is there, somebody else writes it, or something cannot be read.
@@ -42,12 +44,13 @@ def back_up(target: Path, say: Say, *, jobs: int, copy_cold: bool = False) -> Ma
             roles, memberships = read_roles(conn), read_memberships(conn)
         with Database(there[0].url, application_name="dpm backup") as db, alone(db, say):
             cold: list[ColdFile] = []
+            complaints: list[str] = []
             databases = []
             for source in there:
                 say(f"{source.folder}: dumping with {jobs} jobs")
                 databases.append(_dumped(source, folder, programs, jobs, cold))
             if copy_cold:
-                cold = copy_cold_files(cold, folder, say)
+                cold, complaints = copy_cold_files(cold, folder, say)
         for dumped in databases:
             say(f"{dumped.folder}: {sum(dumped.rows.values()):,} rows of {len(dumped.rows)} tables; reading them back")
             _read_back(programs, folder, dumped)
@@ -63,7 +66,7 @@ def back_up(target: Path, say: Say, *, jobs: int, copy_cold: bool = False) -> Ma
         )
         manifest.write(folder)
         say(f"whole: {manifest.bytes / 1e6:,.1f} MB in {len(manifest.files)} files")
-    return manifest
+    return manifest, complaints
 
 
 @contextmanager

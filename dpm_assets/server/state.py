@@ -44,7 +44,8 @@ def read_state(home: Path) -> ServerState | None:
         ) from None
     except (ValueError, TypeError):
         raise DpmError(
-            f"{home}/server.json is damaged. Delete it; the next start writes it again, the data stays."
+            f"{home}/server.json is damaged. Put it back from a copy: it names the folder of the data, which are not touched"
+            " (without one, the folder that holds data/PG_VERSION, its programs, major version and port)."
         ) from None
 
 
@@ -70,6 +71,8 @@ def _write(path: Path, text: str, mode: int) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

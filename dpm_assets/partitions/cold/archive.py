@@ -67,6 +67,8 @@ def archive(
             yield Step("cold", f"{part} is cold already: {found.location}")
             return
         with explained(part):
+            if not found:
+                _refuse_unknown(places.file_of(root, part), part)
             _begin(conn, part, patience)
         yield Step("frozen", f"{part}: nobody can write to it any more")
         try:
@@ -91,6 +93,15 @@ def archive(
             yield Step("detached", f"{part}: the partition is detached")
             conn.execute("select prop_trading_model.finish_archive(%s::regclass, %s)", part.arguments)
         yield Step("cold", f"{part}: cold, the partition is dropped")
+
+
+def _refuse_unknown(location: str, part: Part) -> None:
+    """Raises DpmError for a file of whom this database knows nothing: another one's may be the only copy of its rows."""
+    if places.is_there(location):
+        raise DpmError(
+            f"{location} is there already, and this database knows nothing of it: another may count on it. Give each database "
+            f"a DPM_COLD_LOCATION of its own, or move that file away, and archive {part} again."
+        )
 
 
 def _begin(conn: psycopg.Connection[Any], part: Part, patience: float) -> None:
@@ -196,6 +207,6 @@ def abandon(conn: psycopg.Connection[Any], part: Part, written: str | None = Non
     if attachment(conn, part) == "pending":
         _detach(conn, part, READERS_SECONDS)
     conn.execute("select prop_trading_model.abandon_archive(%s::regclass, %s)", part.arguments)
-    if location:
+    if location and (found is None or found.ours or location != found.location):
         places.remove(location)
     conn.execute("select prop_trading_model.forget_file(%s::regclass, %s)", part.arguments)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pyarrow as pa
@@ -21,9 +22,20 @@ from dpm_assets.settings import settings
 
 
 def file_of(root: str | Path, part: Part) -> str:
-    """The location of a partition's file under a root; a folder is made absolute."""
+    """The location of a partition's file under a root; a folder, of a URL of this machine too, is made absolute."""
+    if str(root).startswith("file://"):
+        root = Path(urlsplit(str(root)).path)
     base = str(root).rstrip("/") if is_url(root) else str(Path(root).absolute())
     return f"{base}/{part.file}"
+
+
+def is_there(location: str) -> bool:
+    """Whether there is a file. Raises DpmError when the place cannot be reached."""
+    with explained(location, "looked for"):
+        if not is_url(location):
+            return Path(location).exists()
+        filesystem, path = reach(location)
+        return bool(filesystem.exists(path))
 
 
 @contextmanager
@@ -36,6 +48,7 @@ def written_to(location: str) -> Iterator[Path]:
         if not is_url(location):
             target = Path(location)
             mode = 0o700 if target.is_relative_to(settings().home) else 0o777  # elsewhere as the user's umask has it
+            made = [each for each in target.parents if not each.exists()]
             target.parent.mkdir(parents=True, exist_ok=True, mode=mode)
             part = target.with_name(f".{target.name}.part")  # a dot before: readers of the layout pass it over
             try:
@@ -43,6 +56,9 @@ def written_to(location: str) -> Iterator[Path]:
                 _flush(part)
                 part.replace(target)
                 _flush(target.parent)
+                for each in made:
+                    with suppress(PermissionError):  # of a folder that one may pass through and not read
+                        _flush(each.parent)
             finally:
                 part.unlink(missing_ok=True)
             return

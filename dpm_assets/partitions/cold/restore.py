@@ -22,13 +22,21 @@ from dpm_assets.partitions.cold.states import ColdPart, Step, alone, state_of
 from dpm_assets.partitions.cold.tables import Part
 
 
-def restore(db: Database, part: Part, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Step]:
-    """Make a cold month or year hot again, bit for bit; yields each step when it is done. Its file is deleted at the end.
+def restore(
+    db: Database,
+    part: Part,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    go_on: Callable[[], None] = lambda: None,
+) -> Iterator[Step]:
+    """Make a cold month or year hot again, bit for bit; yields each step when it is done. Its file is deleted at the end, unless
+    this database has it from a backup: another may count on it.
 
     One whose archive was begun and not ended is taken back. `say` is told when another archive or restore has to be
-    waited for. Raises DpmError when the file is missing or damaged; then it stays cold.
+    waited for, and `go_on` is asked meanwhile whether to. Raises DpmError when the file is missing or damaged; then it stays
+    cold.
     """
-    with alone(db, say) as conn:
+    with alone(db, say, go_on) as conn:
         found = state_of(conn, part)
         if not found:
             yield Step("hot", f"{part} is not in the archive; nothing to do")
@@ -48,9 +56,11 @@ def restore(db: Database, part: Part, *, say: Callable[[str], None] = lambda _: 
                     raise
                 yield Step("attached", f"{part}: {rows:,} {part.table.rows} are in their partition again")
                 conn.execute(sql.SQL("analyze {}").format(sql.Identifier(SCHEMA, part.leaf)))
-            places.remove(found.location or "")
+            if found.ours:
+                places.remove(found.location or "")
             conn.execute("select prop_trading_model.forget_file(%s::regclass, %s)", part.arguments)
-        yield Step("hot", f"{part}: hot, its file is deleted")
+        end = "its file is deleted" if found.ours else f"{found.location} stays, since another database may count on it"
+        yield Step("hot", f"{part}: hot, {end}")
 
 
 def _bring_back(conn: psycopg.Connection[Any], cold: ColdPart) -> int:

@@ -15,6 +15,14 @@ from dpm_assets.database import Database
 from dpm_assets.partitions.cold.tables import TABLES, ColdTable, Part
 
 LOOK_EVERY_SECONDS = 0.2
+# What a firm may have set for its database or its logins: a snapshot older than the lock would miss the last writer's keys, rows
+# are read as ISO dates, and a large month takes its time.
+_OWN_WAYS = (
+    "set default_transaction_isolation = 'read committed'",
+    "set datestyle = 'iso'",
+    "set statement_timeout = 0",
+    "set idle_in_transaction_session_timeout = 0",
+)
 
 
 class Step(NamedTuple):
@@ -27,12 +35,13 @@ class Step(NamedTuple):
 @dataclass(frozen=True)
 class ColdPart:
     """A month or year that is not simply hot: where its rows are, and what is known of its file (None: no file, or none
-    verified)."""
+    verified). `ours`: this database wrote it, so nobody else counts on it; not so of one that a restored backup names."""
 
     parent_table: str
     lower: date
     state: str
     location: str | None
+    ours: bool
     rows: int | None
     bytes: int | None
     partition_bytes: int | None
@@ -65,7 +74,8 @@ def cold_parts(
         conn.cursor(row_factory=class_row(ColdPart))
         .execute(
             """
-            select parent_table, lower, s.state, coalesce(f.location, s.location) as location, f.rows, f.bytes, f.partition_bytes,
+            select parent_table, lower, s.state, coalesce(f.location, s.location) as location,
+                (f.location is null or s.location is not distinct from f.location) as ours, f.rows, f.bytes, f.partition_bytes,
                 f.columns, f.sums, f.content_sha256, f.file_sha256, f.archived_at
             from prop_trading_model.partition_state as s
             full join prop_trading_model.cold_files as f using (parent_table, lower)
@@ -92,15 +102,21 @@ def attachment(conn: psycopg.Connection[Any], part: Part) -> str | None:
 
 
 @contextmanager
-def alone(db: Database, say: Callable[[str], None]) -> Iterator[psycopg.Connection[Any]]:
-    """The owner's connection, while nobody else archives or restores. `say` is told once if somebody does."""
+def alone(
+    db: Database, say: Callable[[str], None], go_on: Callable[[], None] = lambda: None
+) -> Iterator[psycopg.Connection[Any]]:
+    """The owner's connection, while nobody else archives, restores or takes a backup. `say` is told once if somebody does, and
+    `go_on` is asked again and again: what it raises ends the wait."""
     with db.connection("dpm_owner") as conn:
+        for setting in _OWN_WAYS:
+            conn.execute(setting.encode())
         told = False
         # Asked again and again: a session that waits inside a statement would hold a snapshot, and others wait for that.
         while not _try_lock(conn):
             if not told:
-                say("Another archive or restore is at work; waiting for it.")
+                say("Another archive, restore or backup is at work; waiting for it.")
                 told = True
+            go_on()
             time.sleep(LOOK_EVERY_SECONDS)
         try:
             yield conn

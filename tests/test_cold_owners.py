@@ -1,0 +1,103 @@
+"""Files of the archive of which two databases may know: neither writes over, or deletes, what the other counts on."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dpm_assets.backup.cold_files import bring_back_cold_files, copy_cold_files, listed_cold_files
+from dpm_assets.backup.manifest import ColdFile
+from dpm_assets.database import Database
+from dpm_assets.errors import DpmError
+from dpm_assets.partitions.cold.restore import restore
+from dpm_assets.partitions.cold.states import alone
+from tests.cold import JANUARY, archived, file_under, part_of, restored, state, trades_read
+from tests.interleaving import Connection, session
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def listed(db: Database) -> list[ColdFile]:
+    with session(db.url, autocommit=True) as conn:
+        return listed_cold_files(conn)
+
+
+def brought_back(db: Database, cold: list[ColdFile], backup: Path, root: Path) -> list[str]:
+    """As after the restore of a backup that has this list: what is told."""
+    with session(db.url, autocommit=True) as conn:
+        return bring_back_cold_files(conn, cold, backup, str(root), silent)
+
+
+def test_a_file_of_another_database_is_not_written_over(refreshed: Connection, db: Database, tmp_path: Path) -> None:
+    other = file_under(tmp_path)
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"the only copy of its rows")
+    with pytest.raises(DpmError, match=r"this database knows nothing of it: .* a DPM_COLD_LOCATION of its own"):
+        archived(db, tmp_path)
+    assert other.read_bytes() == b"the only copy of its rows" and state(db) == "hot"
+
+
+def test_a_restored_copy_leaves_the_file_of_its_original(refreshed: Connection, db: Database, tmp_path: Path) -> None:
+    before = trades_read(db)
+    archived(db, tmp_path / "original")
+    assert brought_back(db, listed(db), tmp_path / "backup", tmp_path / "copy") == []
+    assert trades_read(db) == before
+    said = [step.said for step in restore(db, part_of(JANUARY))]
+    assert said[-1].endswith("stays, since another database may count on it")
+    assert file_under(tmp_path / "original").exists() and state(db) == "hot" and trades_read(db) == before
+
+
+def test_a_file_from_the_backup_is_the_databases_own(refreshed: Connection, db: Database, tmp_path: Path) -> None:
+    before = trades_read(db)
+    archived(db, tmp_path / "original")
+    cold, complaints = copy_cold_files(listed(db), tmp_path / "backup", silent)
+    assert complaints == []
+    assert brought_back(db, cold, tmp_path / "backup", tmp_path / "copy") == []
+    shutil.rmtree(tmp_path / "original")
+    assert trades_read(db) == before
+    assert restored(db)[-1] == "hot"
+    assert not file_under(tmp_path / "copy").exists() and trades_read(db) == before
+
+
+def test_a_newer_file_in_the_place_of_that_of_a_backup_is_left_and_told(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    archived(db, tmp_path / "original")
+    cold, _ = copy_cold_files(listed(db), tmp_path / "backup", silent)
+    file_under(tmp_path / "original").write_bytes(b"archived again since")
+    (told,) = brought_back(db, cold, tmp_path / "backup", tmp_path / "original")
+    assert "is another file than that of the backup, and was left" in told
+    assert file_under(tmp_path / "original").read_bytes() == b"archived again since"
+
+
+def test_a_file_that_cannot_be_copied_spoils_no_backup(refreshed: Connection, db: Database, tmp_path: Path) -> None:
+    archived(db, tmp_path / "original")
+    file_under(tmp_path / "original").write_bytes(b"spoilt")
+    cold, (told,) = copy_cold_files(listed(db), tmp_path / "backup", silent)
+    assert "is damaged" in told and [one.copy for one in cold] == [None]
+    assert not list((tmp_path / "backup").rglob("*.parquet"))
+
+
+def test_the_file_of_a_month_that_is_hot_again_is_not_listed(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    """A restore that was killed when it had deleted the file."""
+    archived(db, tmp_path)
+    refreshed.execute("update partition_state set state = 'hot' where lower = '2024-01-01'")
+    assert listed(db) == []
+
+
+def test_a_url_of_this_machine_is_a_folder(refreshed: Connection, db: Database, tmp_path: Path) -> None:
+    """A file system of URLs would copy the file without a flush to the disk."""
+    assert archived(db, f"file://{tmp_path}")[-1] == "cold"
+    assert [one.location for one in listed(db)] == [str(file_under(tmp_path))]
+
+
+def test_whoever_waits_for_another_archiver_can_be_stopped(db: Database) -> None:
+    def stop() -> None:
+        raise InterruptedError
+
+    with alone(db, silent), pytest.raises(InterruptedError), alone(db, silent, stop):
+        pass
