@@ -1,10 +1,21 @@
 """What each alert finds on a real warehouse and a real Dagster instance, when it is over, and what it leaves alone."""
 
+import time
 from datetime import timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster_shared.error import SerializableErrorInfo
 
 from dpm_assets.alerts.judges import runs
 from dpm_assets.calendar import add_months, month_of, today
@@ -20,6 +31,57 @@ NOW = month_of(today())
 def told(alerting: Alerting, alert: str) -> list[str]:
     """What was told of one alert, in order."""
     return [event for event, name in alerting.webhook.told if name == alert]
+
+
+# Ticks
+
+
+def ticked(alerting: Alerting, kind: InstigatorType, name: str, status: TickStatus, *, minutes_ago: float) -> None:
+    """A tick as the daemon records it."""
+    repository = RemoteRepositoryOrigin(
+        GrpcServerCodeLocationOrigin(host="localhost", port=1, location_name="dpm_assets"), "warehouse"
+    )
+    origin = repository.get_instigator_origin(name)
+    data = ScheduleInstigatorData("* * * * *") if kind is InstigatorType.SCHEDULE else None
+    state = InstigatorState(origin, kind, InstigatorStatus.RUNNING, data)
+    if alerting.instance.get_instigator_state(state.instigator_origin_id, state.selector_id) is None:
+        alerting.instance.add_instigator_state(state)
+    error = SerializableErrorInfo("CheckError: Invariant failed.\nmore", [], "CheckError")
+    alerting.instance.create_tick(
+        TickData(
+            state.instigator_origin_id, name, kind, status, time.time() - 60 * minutes_ago, selector_id=state.selector_id,
+            error=error if status is TickStatus.FAILURE else None, run_ids=["1"] * (status is TickStatus.SUCCESS),
+        )
+    )  # fmt: skip
+
+
+def test_a_schedule_whose_tick_fails_is_told_until_one_does_not(alerting: Alerting) -> None:
+    schedule = (InstigatorType.SCHEDULE, "daily_metrics_partition_repair")
+    ticked(alerting, *schedule, TickStatus.SUCCESS, minutes_ago=60)
+    alerting.look()
+    assert told(alerting, "failed ticks") == []
+    ticked(alerting, *schedule, TickStatus.FAILURE, minutes_ago=30)
+    alerting.look()
+    (message,) = alerting.webhook.got
+    assert (
+        "daily_metrics_partition_repair fails and launches nothing: CheckError: Invariant failed." in message["summary"]
+    )
+    ticked(alerting, *schedule, TickStatus.SKIPPED, minutes_ago=1)
+    alerting.look()
+    assert told(alerting, "failed ticks") == ["opened", "resolved"]
+
+
+def test_a_sensor_may_fail_for_some_minutes(alerting: Alerting) -> None:
+    sensor = (InstigatorType.SENSOR, "landing_sensor")
+    ticked(alerting, *sensor, TickStatus.SKIPPED, minutes_ago=4)
+    ticked(alerting, *sensor, TickStatus.FAILURE, minutes_ago=1)
+    ticked(alerting, InstigatorType.SENSOR, "of_an_earlier_version", TickStatus.FAILURE, minutes_ago=1)
+    alerting.look()
+    assert told(alerting, "failed ticks") == []
+    ticked(alerting, InstigatorType.SENSOR, "trade_changes_sensor", TickStatus.SKIPPED, minutes_ago=9)
+    ticked(alerting, InstigatorType.SENSOR, "trade_changes_sensor", TickStatus.FAILURE, minutes_ago=1)
+    alerting.look()
+    assert told(alerting, "failed ticks") == ["opened"]
 
 
 # Runs

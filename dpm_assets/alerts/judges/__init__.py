@@ -12,6 +12,7 @@ from dpm_assets.alerts.judges.partitions import missing_partitions
 from dpm_assets.alerts.judges.rejects import waiting_rejects
 from dpm_assets.alerts.judges.runs import failed_runs
 from dpm_assets.alerts.judges.statements import slow_statements
+from dpm_assets.alerts.judges.ticks import failing_ticks
 
 Judge = Callable[[Look], list[Condition]]
 
@@ -22,5 +23,6 @@ JUDGES: dict[str, Judge] = {
     "rejects": waiting_rejects,
     "slow statements": slow_statements,
     "asset check": failed_checks,
+    "failed ticks": failing_ticks,
 }
 """By the name of the alert, which every condition of the judge bears."""
