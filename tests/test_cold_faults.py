@@ -209,5 +209,5 @@ def test_two_archivers_at_once_archive_a_month_once(
         wait_for(db, "select count(*) > 0 from pg_locks where locktype = 'advisory'")
         assert [step.name for step in first][-1] == "cold"
         assert second.result(SECONDS) == ["cold"]
-    assert said == ["Another archive or restore is at work; waiting for it."]
+    assert said == ["Another archive, restore or backup is at work; waiting for it."]
     assert trades_read(db) == trades

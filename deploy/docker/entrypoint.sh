@@ -9,7 +9,7 @@ for file in "${DPM_SECRETS:-/run/secrets}"/dpm_*; do
     [ -n "$given" ] || export "$name=$(cat "$file")"
 done
 case "$*" in
-    # The runs of a code server end with it; nobody else notices.
-    "dagster api grpc "*) python -m dpm_assets.service.interrupted ;;
+    # The runs of a code server end with it; nobody else notices. It starts all the same when that cannot be told.
+    "dagster api grpc "*) python -m dpm_assets.service.interrupted || true ;;
 esac
 exec "$@"
