@@ -146,8 +146,8 @@ end
 $$;
 
 -- Recomputes what spans months (rollup_account, rollup_account_symbol, rollup_account_recent, rollup_latest_account) for
--- every account, and has the views read their other inputs anew, of which a change may have come past the triggers too: the last
--- step of a rebuild. Returns the rows written or removed.
+-- every account: the last step of a rebuild. Returns the rows written or removed. Without a run's key, which means that somebody
+-- recomputes by hand, the views also read their other inputs anew: a change of these may have come past the triggers too.
 create or replace function prop_trading_model.rebuild_totals(run_key text default null) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -175,7 +175,8 @@ begin
     if written > 0 then
         perform prop_trading_model.advance_input('trades');
     end if;
-    insert into prop_trading_model.changed_inputs (input) values ('accounts'), ('plans'), ('regimes');
+    insert into prop_trading_model.changed_inputs (input)
+    select unnest(array['accounts', 'plans', 'regimes']) where rebuild_totals.run_key is null;
     insert into prop_trading_model.refresh_log (kind, rows_written, run_key, started_at)
     values ('totals', written, rebuild_totals.run_key, began);
     return written;
