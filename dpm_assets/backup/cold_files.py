@@ -93,7 +93,10 @@ def bring_back_cold_files(
                 " database alone, and restore again"
             )
         else:
-            complaints.append(f"{cold.location} of the archive is missing, and the backup has no copy")
+            complaints.append(
+                f"{cold.location} of the archive is missing, and the backup has no copy: put one of yours to {here}, and restore"
+                " again"
+            )
     return complaints
 
 
