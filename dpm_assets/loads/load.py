@@ -119,9 +119,8 @@ def _load(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) 
         except psycopg.Error:
             if not ahead or conn.closed:
                 raise
-            options.turn.wait_idle(
-                conn
-            )  # such as the end of a lock_timeout, for which a file before this one held the lock
+            # Such as the end of a lock_timeout, for which a file before this one held the lock.
+            options.turn.wait_idle(conn)
         if earlier := ledger.already_loaded(conn, entry.source, entry.feed):
             return earlier
         if not ahead:

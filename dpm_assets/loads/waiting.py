@@ -86,9 +86,8 @@ def load_waiting(log: dg.DagsterLogManager, db: Database, feeds: Sequence[str], 
 
 def _complete(landing: Path) -> "list[Waiting]":
     """The complete files. Whether one of a clock that is ahead is complete, only a second look tells."""
-    from dpm_assets.loads import (
-        landing as folder,
-    )  # parsing libraries: only a run that loads should pay for their import
+    # Parsing libraries: only a run that loads should pay for their import.
+    from dpm_assets.loads import landing as folder
 
     first = folder.scan(landing)
     if not any(look.modified_ns / 1e9 > look.seen_at for look in first.looks.values()):
