@@ -1,6 +1,7 @@
 """Snapshots of pg_stat_statements: what was counted since the one before, through resets, without anybody's values."""
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,7 +73,7 @@ def test_a_snapshot_holds_the_calls_since_the_one_before(conn: Connection) -> No
 def test_times_are_those_of_the_new_calls_alone(conn: Connection) -> None:
     """Four calls of known length: the statistics of the last two are told from those of all by arithmetic."""
     slow = "select from (select pg_sleep({})) as s"
-    for seconds in ("0.04", "0.001"):
+    for seconds in ("0.4", "0.001"):
         conn.execute(slow.format(seconds).encode())
     snapshot(conn)
     for seconds in ("0.010", "0.020"):
@@ -88,17 +89,21 @@ def test_times_are_those_of_the_new_calls_alone(conn: Connection) -> None:
 
 
 def test_extremes_that_cannot_be_known_are_bounds_and_said_to_be(conn: Connection) -> None:
+    """They hold the three calls between them, as long as the client saw these take, and are narrower than those of all five."""
     slow = "select from (select pg_sleep({})) as s"
-    for seconds in ("0.05", "0"):
+    for seconds in ("0.5", "0"):
         conn.execute(slow.format(seconds).encode())
     snapshot(conn)
+    taken = []
     for seconds in ("0.004", "0.005", "0.006"):
+        began = time.perf_counter()
         conn.execute(slow.format(seconds).encode())
+        taken.append((time.perf_counter() - began) * 1000)
     snapshot(conn)
     [_, (low, high, exact)] = logged(conn, "min_ms, max_ms, extremes_exact", slow.format("?"))
     assert exact is False
-    assert low <= 5 and high >= 6
-    assert 0 <= low < high < 50
+    assert low <= min(taken) and high >= 6
+    assert 0 <= low < high < 500
 
 
 def test_after_a_reset_everything_counts_from_zero(conn: Connection) -> None:

@@ -4,9 +4,8 @@
 -- out what is wrong (sides, prices, percentages, counts, NaN), keys keep each trade and each position once, and each table has
 -- the indexes that its queries need and no other: raw_trades_closed three btrees and a BRIN where it had five btrees.
 -- It can be applied to an empty database or to one that holds the original with its rows, and again.
--- What it costs. With 1,000,000 trades of six months (python -m bench.archive, PostgreSQL 18, 2 cores) it loads in 10.8 s where
--- the original takes 19.0 s, takes 8 % more room, and answers by account or day in a third to two thirds of the time; whatever
--- reads the whole history takes as long as it did (3.2 s for the sums of all symbols).
+-- What it costs. docs/schema_analysis_report.md measures it beside the original, v2 and production. Fewer indexes to keep than
+-- the original's make a load cheaper, checks and a key make it dearer; whatever reads the whole history takes as long as it did.
 -- When to choose it. A few million trades, queries by account or by a few days, and nobody to look after partitions and
 -- refreshes. Not when whole months or the whole history are aggregated all day long, or old months have to leave: nothing is
 -- summed up beforehand, and a DELETE of a month leaves a table to be vacuumed.

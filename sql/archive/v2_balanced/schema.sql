@@ -4,10 +4,8 @@
 -- partition for what has none; the original's five btrees on every partition; the five mv_* as materialized views over the raw
 -- trades, with the same columns as production's; create_monthly_partitions() and refresh_materialized_views() to be called by
 -- cron. For an empty database: psql -f sql/archive/v2_balanced/schema.sql. Rows of the original are loaded into it, not moved.
--- What it costs. With 1,000,000 trades of six months (python -m bench.archive, PostgreSQL 18, 2 cores) it loads in 17.9 s (the
--- original 19.0 s, production 12.2 s), takes 10 % more room than the original, and its views answer in less than 1 ms where
--- the original takes 145 ms (30 days by day) and 3 s (all symbols); but after 1,000 new trades a refresh takes 16 s
--- (production 1.1 s), since it reads every trade there is, and so it gets slower with each month. Between two refreshes the
+-- What it costs. docs/schema_analysis_report.md measures it beside the original, v1 and production. Its views answer at once, but
+-- a refresh reads every trade there is, after 1,000 new ones too, and so gets slower with each month. Between two refreshes the
 -- views are wrong by all that was written. A query by account that names no date looks into every month. A row that falls into
 -- DEFAULT stands in the way of its month's partition until it is moved by hand. An id or a trade may stand twice: a key of a
 -- partitioned table has to hold trade_date.
