@@ -132,7 +132,10 @@ def test_the_report_has_every_section_every_query_and_its_pictures(measured: Mea
     for query in questions().queries:
         assert f"`{query.name}`" in text
     linked = re.findall(r"\(schema_analysis_report/(\w+\.svg)\)", text)
-    assert sorted(linked) == sorted(path.name for path in (tmp_path / "schema_analysis_report").iterdir())
+    images = tmp_path / "schema_analysis_report"
+    assert sorted(linked) == sorted(path.name for path in images.glob("*.svg"))
+    kept = json.loads((images / "results.json").read_text())
+    assert Results(**kept) == measured.found and "(schema_analysis_report/results.json)" in text
     assert len(linked) == 6
     assert "| original without its index of dates |" in text
     for title in ("Targets", "Loads", "Storage", "Refresh", "Many clients at once", "Growth", "From the disk"):

@@ -1,5 +1,7 @@
-"""The report: Markdown with pictures beside it, and one HTML file with figures in their place that needs nothing else."""
+"""The report: Markdown with pictures beside it, one HTML file with figures in their place that needs nothing else, and what it
+was written from for programs to read."""
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -30,7 +32,8 @@ code { background: #f2f4f6; padding: 0 .2em; }
 
 
 def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
-    """Write folder/schema_analysis_report.md, its pictures and the .html; returns the first and the last."""
+    """Write folder/schema_analysis_report.md, its pictures with results.json beside them, and the .html; returns the first and
+    the last."""
     drawn = pictures(results)
     folder.mkdir(parents=True, exist_ok=True)
     images = folder / NAME
@@ -39,7 +42,9 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
         old.unlink()
     for name, svg in drawn.items():
         (images / f"{name}.svg").write_text(svg, encoding="utf-8")
-    text = markdown(results, list(drawn))
+    (images / "results.json").write_text(as_json(results), encoding="utf-8")
+    linked = f"Every figure with all its runs, for programs: [results.json]({NAME}/results.json)."
+    text = f"{markdown(results, list(drawn))}\n{linked}\n"
     page = folder / f"{NAME}.md"
     page.write_text(text, encoding="utf-8")
     whole = folder / f"{NAME}.html"
@@ -54,6 +59,12 @@ def markdown(results: Results, drawn: Sequence[str]) -> str:
         picture = f"\n![{_WORDS[section.picture]}]({NAME}/{section.picture}.svg)\n" if section.picture in drawn else ""
         parts.append(f"## {section.title}\n{picture}\n{section.text}")
     return "\n\n".join(parts) + "\n"
+
+
+def as_json(results: Results) -> str:
+    """{"plan", "stages"} as the run has kept them, a line for each stage."""
+    stages = ",\n".join(f"{json.dumps(name)}: {json.dumps(found)}" for name, found in sorted(results.stages.items()))
+    return f'{{"plan": {json.dumps(results.plan)},\n"stages": {{\n{stages}\n}}}}\n'
 
 
 def inlined(text: str, drawn: dict[str, str]) -> str:
