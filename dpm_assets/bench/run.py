@@ -34,6 +34,8 @@ from dpm_assets.settings import settings
 
 COLD_ROUNDS = 3
 REFRESH_ROUNDS = 3
+DBT_LONGEST = 900.0
+"""Seconds that a statement of dbt may take, if not longer than any other: without its first build there is no figure of it."""
 Say = Callable[[str], None]
 
 
@@ -220,7 +222,7 @@ class Run:
                         system,
                         known,
                         folder=self.store.folder / "dbt",
-                        longest=self.plan.longest,
+                        longest=max(self.plan.longest, DBT_LONGEST),
                     ),
                 )
             if system.is_production:
