@@ -99,9 +99,9 @@ comment on function prop_trading_model.lock_refresh is
     'Takes the refresh lock, to the end of the transaction; refuses isolation levels whose snapshot may be older than the lock.';
 comment on function prop_trading_model.clear_work_table is 'Empties a table that the refresh works on.';
 comment on function prop_trading_model.take_keys is
-    'Takes up to max_keys changed account-days into refresh_keys. Returns how many rows of the log it took.';
+    'Takes up to max_keys changed account-days into refresh_keys. Returns how many rows of the log it took, and since when the oldest of them has waited.';
 comment on function prop_trading_model.advance_input is
-    'Counts one more generation of an input: views made from an earlier one are stale.';
+    'Counts one more generation of an input: views made from an earlier one are stale, since then or for longer.';
 comment on function prop_trading_model.refresh_rollups_of_keys is
     'Brings every rollup up to date for the account-days in refresh_keys; returns the rows written or removed.';
 comment on function prop_trading_model.create_rollup_month is

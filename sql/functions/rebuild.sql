@@ -124,7 +124,8 @@ as $$
 declare
     first_day date := date_trunc('month', wanted);
     began timestamptz;
-    marked boolean;
+    marked timestamptz;
+    since timestamptz;
     taken bigint;
     written bigint;
 begin
@@ -132,12 +133,13 @@ begin
     began := clock_timestamp();
     perform prop_trading_model.require_hot(first_day);
     perform prop_trading_model.compare_leaves();
-    delete from prop_trading_model.changed_months where month = first_day;
-    marked := found;
-    taken := prop_trading_model.take_keys(9223372036854775807, array[first_day]);
-    written := prop_trading_model.rebuild_rollups_of_month(first_day, marked or taken > 0);
+    with unmarked as (delete from prop_trading_model.changed_months where month = first_day returning changed_at)
+    select min(changed_at) into marked from unmarked;
+    select t.taken, t.since into taken, since
+    from prop_trading_model.take_keys(9223372036854775807, array[first_day]) as t;
+    written := prop_trading_model.rebuild_rollups_of_month(first_day, marked is not null or taken > 0);
     if written > 0 then
-        perform prop_trading_model.advance_input('trades');
+        perform prop_trading_model.advance_input('trades', coalesce(least(marked, since), began));
     end if;
     insert into prop_trading_model.refresh_log (kind, month, keys_taken, months, rows_written, run_key, started_at)
     values ('month', first_day, taken, array[first_day], written, rebuild_month.run_key, began);
@@ -173,7 +175,7 @@ begin
         + prop_trading_model.remake_recent_window(prop_trading_model.as_of_date());
     update prop_trading_model.recent_window set last_day = prop_trading_model.as_of_date();
     if written > 0 then
-        perform prop_trading_model.advance_input('trades');
+        perform prop_trading_model.advance_input('trades', began);
     end if;
     insert into prop_trading_model.changed_inputs (input)
     select unnest(array['accounts', 'plans', 'regimes']) where rebuild_totals.run_key is null;

@@ -39,13 +39,23 @@ end
 $$;
 
 -- Takes up to max_keys changed account-days into refresh_keys (of these months only, if given); returns how many rows of
--- the log it took. What lies in cold months stays in the log.
-create or replace function prop_trading_model.take_keys(max_keys bigint, only_months date[] default null) returns bigint
+-- the log it took, and since when the oldest of them has waited. What lies in cold months stays in the log.
+do $$
+begin
+    if (
+        select prorettype = 'bigint'::regtype from pg_proc
+        where oid = to_regprocedure('prop_trading_model.take_keys(bigint, date[])')
+    ) then
+        drop function prop_trading_model.take_keys(bigint, date[]);
+    end if;
+end
+$$;
+create or replace function prop_trading_model.take_keys(
+    max_keys bigint, only_months date[] default null, out taken bigint, out since timestamptz
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    taken bigint;
 begin
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_keys');
     with chosen as (
@@ -60,26 +70,34 @@ begin
     taken_rows as (
         delete from prop_trading_model.changed_account_days as c
         using chosen where c.ctid = chosen.ctid
-        returning c.account_id, c.trade_date
+        returning c.account_id, c.trade_date, c.changed_at
     ),
     kept as (
         insert into prop_trading_model.refresh_keys (account_id, trade_date)
         select distinct account_id, trade_date from taken_rows
     )
-    select count(*) into taken from taken_rows;
+    select count(*), min(changed_at) into taken, since from taken_rows;
     analyze prop_trading_model.refresh_keys;
-    return taken;
 end
 $$;
 
--- Counts one more generation of an input: whatever view was made from an earlier one is stale from now on.
-create or replace function prop_trading_model.advance_input(moved text) returns void
+-- Counts one more generation of an input: whatever view was made from an earlier one is stale, since the change was made that
+-- the rollups show from now on. A view that was stale before has waited for longer, and that is what is remembered.
+drop function if exists prop_trading_model.advance_input(text);
+create or replace function prop_trading_model.advance_input(moved text, since timestamptz) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-    update prop_trading_model.input_generations
-    set generation = generation + 1, changed_at = clock_timestamp()
-    where input = moved
+    update prop_trading_model.input_generations as g
+    set generation = g.generation + 1,
+        changed_at = case
+            when exists (
+                select from prop_trading_model.view_inputs as v
+                where v.input = g.input and coalesce(v.made_from, 0) <> g.generation
+            ) then least(g.changed_at, since)
+            else since
+        end
+    where g.input = moved
 $$;
 
 -- Brings every rollup up to date for the account-days in refresh_keys; returns the rows written or removed.
@@ -141,6 +159,7 @@ as $$
 declare
     marked date;
     began timestamptz;
+    since timestamptz;
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
@@ -156,12 +175,13 @@ begin
         and not exists (select from prop_trading_model.month_state as s where s.state <> 'hot' and s.month = m.month)
     order by month limit 1;
     if found then
-        delete from prop_trading_model.changed_months where month = marked;
+        with taken as (delete from prop_trading_model.changed_months where month = marked returning changed_at)
+        select min(changed_at) into since from taken;
         months_taken := 1;
         months := array[marked];
         rows_written := prop_trading_model.rebuild_rollups_of_month(marked, true);
     else
-        keys_taken := prop_trading_model.take_keys(max_keys, only_months);
+        select t.taken, t.since into keys_taken, since from prop_trading_model.take_keys(max_keys, only_months) as t;
         if keys_taken = 0 then
             return;
         end if;
@@ -171,7 +191,7 @@ begin
         rows_written := prop_trading_model.refresh_rollups_of_keys();
     end if;
     if rows_written > 0 then
-        perform prop_trading_model.advance_input('trades');
+        perform prop_trading_model.advance_input('trades', since);
     end if;
     insert into prop_trading_model.refresh_log (kind, month, keys_taken, months, rows_written, run_key, started_at)
     values (

@@ -39,14 +39,16 @@ declare
     refreshed text[] := '{}';
     began timestamptz;
     moved text;
+    since timestamptz;
     accounts_moved boolean := false;
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
-    for moved in
-        with taken as (delete from prop_trading_model.changed_inputs returning input) select distinct input from taken
+    for moved, since in
+        with taken as (delete from prop_trading_model.changed_inputs returning input, changed_at)
+        select input, min(changed_at) from taken group by input
     loop
-        perform prop_trading_model.advance_input(moved);
+        perform prop_trading_model.advance_input(moved, since);
         accounts_moved := accounts_moved or moved = 'accounts';
     end loop;
     -- Accounts that were there before the log was are found by there being none here.
@@ -108,11 +110,10 @@ begin
         where v.input = any (inputs) or (v.input = 'trades' and cardinality(months) > 0)
         order by 1
     );
-    if oldest is null and cardinality(views) > 0 then
-        select min(g.changed_at) into oldest
-        from prop_trading_model.input_generations as g join prop_trading_model.view_inputs as v using (input)
-        where v.made_from is distinct from g.generation;
-    end if;
+    -- What the rollups show and some view does not yet; or, with nothing else that waits, views that were never made.
+    select least(oldest, min(g.changed_at)) into oldest
+    from prop_trading_model.input_generations as g join prop_trading_model.view_inputs as v using (input)
+    where v.made_from is distinct from g.generation and (g.generation > 0 or oldest is null);
     age_seconds := round(extract(epoch from clock_timestamp() - oldest), 3);
 end
 $$;

@@ -1651,13 +1651,23 @@ end
 $$;
 
 -- Takes up to max_keys changed account-days into refresh_keys (of these months only, if given); returns how many rows of
--- the log it took. What lies in cold months stays in the log.
-create or replace function prop_trading_model.take_keys(max_keys bigint, only_months date[] default null) returns bigint
+-- the log it took, and since when the oldest of them has waited. What lies in cold months stays in the log.
+do $$
+begin
+    if (
+        select prorettype = 'bigint'::regtype from pg_proc
+        where oid = to_regprocedure('prop_trading_model.take_keys(bigint, date[])')
+    ) then
+        drop function prop_trading_model.take_keys(bigint, date[]);
+    end if;
+end
+$$;
+create or replace function prop_trading_model.take_keys(
+    max_keys bigint, only_months date[] default null, out taken bigint, out since timestamptz
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    taken bigint;
 begin
     perform prop_trading_model.clear_work_table('prop_trading_model.refresh_keys');
     with chosen as (
@@ -1672,26 +1682,34 @@ begin
     taken_rows as (
         delete from prop_trading_model.changed_account_days as c
         using chosen where c.ctid = chosen.ctid
-        returning c.account_id, c.trade_date
+        returning c.account_id, c.trade_date, c.changed_at
     ),
     kept as (
         insert into prop_trading_model.refresh_keys (account_id, trade_date)
         select distinct account_id, trade_date from taken_rows
     )
-    select count(*) into taken from taken_rows;
+    select count(*), min(changed_at) into taken, since from taken_rows;
     analyze prop_trading_model.refresh_keys;
-    return taken;
 end
 $$;
 
--- Counts one more generation of an input: whatever view was made from an earlier one is stale from now on.
-create or replace function prop_trading_model.advance_input(moved text) returns void
+-- Counts one more generation of an input: whatever view was made from an earlier one is stale, since the change was made that
+-- the rollups show from now on. A view that was stale before has waited for longer, and that is what is remembered.
+drop function if exists prop_trading_model.advance_input(text);
+create or replace function prop_trading_model.advance_input(moved text, since timestamptz) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-    update prop_trading_model.input_generations
-    set generation = generation + 1, changed_at = clock_timestamp()
-    where input = moved
+    update prop_trading_model.input_generations as g
+    set generation = g.generation + 1,
+        changed_at = case
+            when exists (
+                select from prop_trading_model.view_inputs as v
+                where v.input = g.input and coalesce(v.made_from, 0) <> g.generation
+            ) then least(g.changed_at, since)
+            else since
+        end
+    where g.input = moved
 $$;
 
 -- Brings every rollup up to date for the account-days in refresh_keys; returns the rows written or removed.
@@ -1753,6 +1771,7 @@ as $$
 declare
     marked date;
     began timestamptz;
+    since timestamptz;
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
@@ -1768,12 +1787,13 @@ begin
         and not exists (select from prop_trading_model.month_state as s where s.state <> 'hot' and s.month = m.month)
     order by month limit 1;
     if found then
-        delete from prop_trading_model.changed_months where month = marked;
+        with taken as (delete from prop_trading_model.changed_months where month = marked returning changed_at)
+        select min(changed_at) into since from taken;
         months_taken := 1;
         months := array[marked];
         rows_written := prop_trading_model.rebuild_rollups_of_month(marked, true);
     else
-        keys_taken := prop_trading_model.take_keys(max_keys, only_months);
+        select t.taken, t.since into keys_taken, since from prop_trading_model.take_keys(max_keys, only_months) as t;
         if keys_taken = 0 then
             return;
         end if;
@@ -1783,7 +1803,7 @@ begin
         rows_written := prop_trading_model.refresh_rollups_of_keys();
     end if;
     if rows_written > 0 then
-        perform prop_trading_model.advance_input('trades');
+        perform prop_trading_model.advance_input('trades', since);
     end if;
     insert into prop_trading_model.refresh_log (kind, month, keys_taken, months, rows_written, run_key, started_at)
     values (
@@ -2105,7 +2125,8 @@ as $$
 declare
     first_day date := date_trunc('month', wanted);
     began timestamptz;
-    marked boolean;
+    marked timestamptz;
+    since timestamptz;
     taken bigint;
     written bigint;
 begin
@@ -2113,12 +2134,13 @@ begin
     began := clock_timestamp();
     perform prop_trading_model.require_hot(first_day);
     perform prop_trading_model.compare_leaves();
-    delete from prop_trading_model.changed_months where month = first_day;
-    marked := found;
-    taken := prop_trading_model.take_keys(9223372036854775807, array[first_day]);
-    written := prop_trading_model.rebuild_rollups_of_month(first_day, marked or taken > 0);
+    with unmarked as (delete from prop_trading_model.changed_months where month = first_day returning changed_at)
+    select min(changed_at) into marked from unmarked;
+    select t.taken, t.since into taken, since
+    from prop_trading_model.take_keys(9223372036854775807, array[first_day]) as t;
+    written := prop_trading_model.rebuild_rollups_of_month(first_day, marked is not null or taken > 0);
     if written > 0 then
-        perform prop_trading_model.advance_input('trades');
+        perform prop_trading_model.advance_input('trades', coalesce(least(marked, since), began));
     end if;
     insert into prop_trading_model.refresh_log (kind, month, keys_taken, months, rows_written, run_key, started_at)
     values ('month', first_day, taken, array[first_day], written, rebuild_month.run_key, began);
@@ -2154,7 +2176,7 @@ begin
         + prop_trading_model.remake_recent_window(prop_trading_model.as_of_date());
     update prop_trading_model.recent_window set last_day = prop_trading_model.as_of_date();
     if written > 0 then
-        perform prop_trading_model.advance_input('trades');
+        perform prop_trading_model.advance_input('trades', began);
     end if;
     insert into prop_trading_model.changed_inputs (input)
     select unnest(array['accounts', 'plans', 'regimes']) where rebuild_totals.run_key is null;
@@ -2205,14 +2227,16 @@ declare
     refreshed text[] := '{}';
     began timestamptz;
     moved text;
+    since timestamptz;
     accounts_moved boolean := false;
 begin
     perform prop_trading_model.lock_refresh();
     began := clock_timestamp();
-    for moved in
-        with taken as (delete from prop_trading_model.changed_inputs returning input) select distinct input from taken
+    for moved, since in
+        with taken as (delete from prop_trading_model.changed_inputs returning input, changed_at)
+        select input, min(changed_at) from taken group by input
     loop
-        perform prop_trading_model.advance_input(moved);
+        perform prop_trading_model.advance_input(moved, since);
         accounts_moved := accounts_moved or moved = 'accounts';
     end loop;
     -- Accounts that were there before the log was are found by there being none here.
@@ -2274,11 +2298,10 @@ begin
         where v.input = any (inputs) or (v.input = 'trades' and cardinality(months) > 0)
         order by 1
     );
-    if oldest is null and cardinality(views) > 0 then
-        select min(g.changed_at) into oldest
-        from prop_trading_model.input_generations as g join prop_trading_model.view_inputs as v using (input)
-        where v.made_from is distinct from g.generation;
-    end if;
+    -- What the rollups show and some view does not yet; or, with nothing else that waits, views that were never made.
+    select least(oldest, min(g.changed_at)) into oldest
+    from prop_trading_model.input_generations as g join prop_trading_model.view_inputs as v using (input)
+    where v.made_from is distinct from g.generation and (g.generation > 0 or oldest is null);
     age_seconds := round(extract(epoch from clock_timestamp() - oldest), 3);
 end
 $$;
@@ -3626,9 +3649,9 @@ comment on function prop_trading_model.lock_refresh is
     'Takes the refresh lock, to the end of the transaction; refuses isolation levels whose snapshot may be older than the lock.';
 comment on function prop_trading_model.clear_work_table is 'Empties a table that the refresh works on.';
 comment on function prop_trading_model.take_keys is
-    'Takes up to max_keys changed account-days into refresh_keys. Returns how many rows of the log it took.';
+    'Takes up to max_keys changed account-days into refresh_keys. Returns how many rows of the log it took, and since when the oldest of them has waited.';
 comment on function prop_trading_model.advance_input is
-    'Counts one more generation of an input: views made from an earlier one are stale.';
+    'Counts one more generation of an input: views made from an earlier one are stale, since then or for longer.';
 comment on function prop_trading_model.refresh_rollups_of_keys is
     'Brings every rollup up to date for the account-days in refresh_keys; returns the rows written or removed.';
 comment on function prop_trading_model.create_rollup_month is
