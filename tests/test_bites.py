@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from dpm_assets.database import Database
+from dpm_assets.refresh.engine import drain
 from tests.history import differences
 from tests.interleaving import Connection, sent_off, session
 from tests.stage import Stage
@@ -145,3 +146,34 @@ def test_a_refresh_says_in_the_logs_who_did_what_when_and_how_much(conn: Connect
     assert logged == [("refresh_materialized_views", "success", keys[3], 100, True, len(views[4]))]
     conn.execute(call.encode())
     assert conn.execute("select count(*) from pipeline_execution_log").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("call", [BITES, "select refresh_materialized_views()", None])
+def test_a_refresh_ends_beside_somebody_who_writes_all_the_time(
+    conn: Connection, db: Database, call: str | None
+) -> None:
+    """One more trade is committed for each bite that is taken: the views are made of what was pending when it began."""
+    conn.execute(
+        "create function write_one_more() returns trigger language plpgsql as $$ begin"
+        " if new.kind = 'keys' then"
+        "  insert into prop_trading_model.raw_trades_closed (trade_id, account_id, login, trade_date, profit)"
+        "  values ('more-' || new.refresh_id, 'a1', 'l', '2024-01-10', 1);"
+        "  if (select count(*) from prop_trading_model.refresh_log where kind = 'keys') > 20 then"
+        "   raise 'it does not end';"
+        "  end if;"
+        " end if; return null; end $$;"
+        " create trigger write_one_more after insert on refresh_log for each row execute function write_one_more()"
+    )
+    insert_account_days(conn, 3 * BITE + 10)
+    if call:
+        conn.execute(call.encode())
+    else:
+        drain(conn)
+        conn.execute("select refresh_views()")
+    assert conn.execute("select keys from pending_changes()").fetchone() == (1,)
+    bites = conn.execute("select count(*) from refresh_log where kind = 'keys'").fetchone()
+    shown = conn.execute("select sum(total_trades) from mv_daily_trading_stats").fetchone()
+    assert bites and shown == (3 * BITE + 10 + bites[0] - 1,)
+    conn.execute("drop trigger write_one_more on refresh_log")
+    conn.execute("call refresh_warehouse()")
+    assert differences(db) == []

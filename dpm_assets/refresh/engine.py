@@ -85,7 +85,10 @@ def read_pending(conn: psycopg.Connection[Any]) -> Pending:
 
 
 def drain(conn: psycopg.Connection[Any], months: Sequence[date] | None = None, run_key: str | None = None) -> Refreshed:
-    """Bring the rollups up to date with the log (of these months, or all), each bite in a transaction of its own."""
+    """Bring the rollups up to date with the log (of these months, or all), each bite in a transaction of its own.
+
+    What is written meanwhile is for the next refresh, or a steady writer would keep this one from the views for ever.
+    """
     done = Refreshed()
     began = time.monotonic()
     for bite_number in count():
@@ -94,9 +97,10 @@ def drain(conn: psycopg.Connection[Any], months: Sequence[date] | None = None, r
             [BITE, list(months) if months is not None else None, run_key, bite_number == 0],
         ).fetchone()
         assert bite is not None
-        if bite[0] + bite[1] == 0:
+        keys_taken, months_taken, touched, rows_written = bite
+        done.add(keys_taken, touched, rows_written)
+        if months_taken == 0 and keys_taken < BITE:
             break
-        done.add(bite[0], bite[2], bite[3])
     done.seconds = time.monotonic() - began
     return done
 

@@ -82,6 +82,10 @@ set search_path = pg_catalog, pg_temp
 set lock_timeout = '200ms'
 as $$
 begin
+    -- Somebody may have dropped it since it was found; the next comparison finds it gone.
+    if not exists (select from pg_class as c where c.oid = leaf) then
+        return false;
+    end if;
     perform prop_trading_model.dress_leaf('prop_trading_model.raw_trades_closed', leaf::regclass);
     return true;
 exception when lock_not_available or insufficient_privilege or undefined_table then

@@ -149,6 +149,7 @@ as $$
 declare
     began timestamptz;
     bite record;
+    most bigint;
     first boolean := true;
 begin
     perform prop_trading_model.lock_refresh();
@@ -157,14 +158,15 @@ begin
     months := '{}';
     rows_written := 0;
     loop
-        bite := prop_trading_model.refresh_bite(
-            greatest(max_keys - keys_taken, 0), only_months, compare => first
-        );
+        most := greatest(max_keys - keys_taken, 0);
+        bite := prop_trading_model.refresh_bite(most, only_months, compare => first);
         first := false;
-        exit when bite.keys_taken operator(pg_catalog.+) bite.months_taken operator(pg_catalog.=) 0;
-        keys_taken := keys_taken operator(pg_catalog.+) bite.keys_taken;
-        rows_written := rows_written operator(pg_catalog.+) bite.rows_written;
+        keys_taken := keys_taken + bite.keys_taken;
+        rows_written := rows_written + bite.rows_written;
         months := array(select distinct m from unnest(months || bite.months) as m order by m);
+        -- Less than it might have taken: it saw no more. What came since is for the next refresh, or whoever writes all the
+        -- time would keep this one from the views for ever.
+        exit when bite.months_taken = 0 and (bite.keys_taken = 0 or bite.keys_taken < most);
     end loop;
     views := prop_trading_model.refresh_views(only_views);
     select count(*) into keys_remaining from prop_trading_model.changed_account_days as c
@@ -181,8 +183,8 @@ begin
 end
 $$;
 
--- The same, committing between bites until nothing is left, so that memory and transactions stay bounded whatever the
--- backlog. Call it outside a transaction block. A procedure that commits cannot have SET or SECURITY DEFINER: it names
+-- The same, committing between bites until nothing is left of what was pending, so that memory and transactions stay bounded
+-- whatever the backlog. Call it outside a transaction block. A procedure that commits cannot have SET or SECURITY DEFINER: it names
 -- everything in full, and what it calls does the work.
 create or replace procedure prop_trading_model.refresh_warehouse(max_keys bigint default 200000)
 language plpgsql
@@ -198,10 +200,12 @@ begin
     loop
         bite := prop_trading_model.refresh_bite(max_keys, compare => first);
         commit;
-        exit when bite.keys_taken operator(pg_catalog.+) bite.months_taken operator(pg_catalog.=) 0;
         first := false;
         keys_taken := keys_taken operator(pg_catalog.+) bite.keys_taken;
         rows_written := rows_written operator(pg_catalog.+) bite.rows_written;
+        -- As in refresh_materialized_views().
+        exit when bite.months_taken operator(pg_catalog.=) 0
+            and (bite.keys_taken operator(pg_catalog.=) 0 or bite.keys_taken operator(pg_catalog.<) max_keys);
     end loop;
     views := prop_trading_model.refresh_views();
     perform prop_trading_model.note_refresh(
