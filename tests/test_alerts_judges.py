@@ -128,6 +128,26 @@ def test_a_failure_that_was_made_good_between_two_looks_is_told_once_too(alertin
     assert told(alerting, "run failure") == ["opened", "resolved"]
 
 
+@dg.op
+def fails() -> None:
+    raise ValueError("as asked")
+
+
+@dg.job
+def of_another_location() -> None:
+    fails()
+
+
+def test_a_failed_run_of_a_job_that_is_not_of_this_warehouse_is_not_told(alerting: Alerting) -> None:
+    """Dagster's database holds the runs of every code location, and of jobs that are no more."""
+    assert not of_another_location.execute_in_process(instance=alerting.instance, raise_on_error=False).success
+    break_refresh(alerting)
+    refresh(alerting)
+    alerting.look()
+    (message,) = alerting.webhook.got
+    assert message["summary"].startswith("The job refresh ")
+
+
 def test_the_success_of_another_job_makes_nothing_good(alerting: Alerting) -> None:
     break_refresh(alerting)
     refresh(alerting)
