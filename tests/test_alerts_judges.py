@@ -18,9 +18,11 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster_shared.error import SerializableErrorInfo
 
 from dpm_assets.alerts.judges import runs
+from dpm_assets.alerts.judges.partitions import MISSING
 from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.definitions import defs
 from dpm_assets.months import range_tags
+from dpm_assets.partitions.checks import CHECKS_OF
 from tests.alerting import Alerting, configure
 
 pytestmark = pytest.mark.sql
@@ -126,6 +128,26 @@ def test_a_failure_that_was_made_good_between_two_looks_is_told_once_too(alertin
     for _ in range(2):
         alerting.look()
     assert told(alerting, "run failure") == ["opened", "resolved"]
+
+
+@dg.op
+def fails() -> None:
+    raise ValueError("as asked")
+
+
+@dg.job
+def of_another_location() -> None:
+    fails()
+
+
+def test_a_failed_run_of_a_job_that_is_not_of_this_warehouse_is_not_told(alerting: Alerting) -> None:
+    """Dagster's database holds the runs of every code location, and of jobs that are no more."""
+    assert not of_another_location.execute_in_process(instance=alerting.instance, raise_on_error=False).success
+    break_refresh(alerting)
+    refresh(alerting)
+    alerting.look()
+    (message,) = alerting.webhook.got
+    assert message["summary"].startswith("The job refresh ")
 
 
 def test_the_success_of_another_job_makes_nothing_good(alerting: Alerting) -> None:
@@ -285,6 +307,19 @@ def test_a_check_that_is_being_evaluated_counts_as_it_ended_before(alerting: Ale
     assert latest.status is AssetCheckExecutionRecordStatus.PLANNED
     alerting.look()
     assert told(alerting, "asset check") == ["opened"]
+
+
+def test_a_partition_that_is_far_ahead_is_told_by_its_check(alerting: Alerting) -> None:
+    """What the check `months_are_ready` finds is left to the alert on missing partitions, which has to know all of it."""
+    assert set(CHECKS_OF["months_are_ready"]) == set(MISSING)
+    alerting.execute("select ensure_metrics_years('{2061}')")
+    assert defs.resolve_job_def("check_partitions").execute_in_process(instance=alerting.instance).success
+    alerting.look()
+    (message,) = alerting.webhook.got
+    assert (message["alert"], message["severity"]) == ("asset check", "warning")
+    assert message["summary"].startswith(
+        "The check bounds_are_right of metrics_partitions failed: raw_metrics_daily_2061"
+    )
 
 
 # Statements

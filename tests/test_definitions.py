@@ -14,6 +14,8 @@ from dpm_assets import warehouse as warehouse_module
 from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.database import Database
 from dpm_assets.definitions import ON_DEMAND, defs
+from dpm_assets.monitor.problems import problems
+from dpm_assets.monitor.snapshot import take
 from dpm_assets.months import MONTHS, RANGE_END, RANGE_START, key_of, known_months, range_tags
 from dpm_assets.partitions.schedules import daily_metrics_partition_repair, daily_partition_repair, monthly_rollover
 from dpm_assets.refresh import engine
@@ -176,6 +178,29 @@ def test_disagreeing_rollups_keep_the_views_from_being_refreshed(
         assert conn.execute("select sum(total_trades) from mv_daily_trading_stats").fetchone() == (1,)
     mended = materialize(connected, instance, months_back(2), months_back(2))
     assert mended.success
+    with connected.connection() as conn:
+        assert conn.execute("select sum(total_trades) from mv_daily_trading_stats").fetchone() == (2,)
+
+
+def test_status_tells_of_rollups_that_disagree_until_their_months_are_recomputed(
+    connected: Database, instance: dg.DagsterInstance
+) -> None:
+    def told() -> list[tuple[str, str]]:
+        return [(p.text, p.command) for p in problems(take()) if p.text.startswith("The last refresh failed")]
+
+    insert_trade(connected, months_back(2))
+    materialize(connected, instance, months_back(2), months_back(2))
+    with connected.connection(None) as conn:
+        conn.execute("update rollup_symbol_day set net = net + 1")
+    insert_trade(connected, months_back(2).replace(day=20), "t-2")
+    assert told() == []
+    assert not materialize(
+        connected, instance, months_back(2), months_back(2), raise_on_error=False, rebuild=False
+    ).success
+    month = f"{months_back(2):%Y-%m}"
+    assert told() == [(f"The last refresh failed: the rollups disagree in {month}.", f"dpm refresh --rebuild {month}")]
+    list(engine.refresh(connected, [months_back(2)], whole=True))
+    assert told() == []
     with connected.connection() as conn:
         assert conn.execute("select sum(total_trades) from mv_daily_trading_stats").fetchone() == (2,)
 

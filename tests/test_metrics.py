@@ -116,6 +116,25 @@ def test_what_is_gone_is_not_shown_any_more(used: str, conn: Connection) -> None
     assert not [name for name, _ in after if name == "dpm_query_calls"]
 
 
+def test_a_file_that_was_refused_is_not_the_last_load(used: str, conn: Connection) -> None:
+    """Or the rule NothingIsLoaded would be silent while every file is refused."""
+    conn.execute(
+        "insert into load_batches (file, sha256, feed, bytes, status, finished_at)"
+        " values ('later.csv', repeat('0', 64), 'trades', 1, 'refused', now() + interval '1 hour')"
+    )
+    loaded = conn.execute(
+        "select extract(epoch from finished_at)::float8 from load_batches where status = 'loaded'"
+    ).fetchone()
+    assert loaded
+    with serve("127.0.0.1", 0) as port:
+        before = scrape(port)
+        conn.execute("update load_batches set status = 'undone' where status = 'loaded'")
+        after = scrape(port)
+    assert value(before, "dpm_load_last_timestamp_seconds", feed="trades") == pytest.approx(loaded[0], abs=0.001)
+    assert value(after, "dpm_load_last_timestamp_seconds", feed="trades") is None
+    assert value(after, "dpm_loads", feed="trades", status="undone") == 1
+
+
 def test_a_server_that_is_down_is_a_value_and_not_an_error(used: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve("127.0.0.1", 0) as port:
         monkeypatch.setenv("DPM_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -28,6 +29,13 @@ def monthly(context: dg.AssetExecutionContext) -> None:
 @dg.asset(check_specs=[dg.AssetCheckSpec("is_well", asset="whole")])
 def whole() -> Iterator[Any]:
     yield dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True, check_name="is_well")])
+
+
+@dg.asset_check(asset=whole)
+def is_sound(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    if context.run.tags.get("fails"):
+        raise ValueError("as asked")
+    return dg.AssetCheckResult(passed=True)
 
 
 @dg.observable_source_asset
@@ -68,6 +76,25 @@ def materialized(instance: dg.DagsterInstance, asset: Any, *months: str, fails: 
         [asset], instance=instance, tags=tags | ({"fails": "yes"} if fails else {}), raise_on_error=False
     )
     return str(result.run_id)
+
+
+def checked(instance: dg.DagsterInstance, fails: bool = False) -> str:
+    """The id of a run that evaluates `is_sound` alone, or ends before it has."""
+    job = dg.define_asset_job("check", selection=dg.AssetSelection.checks(is_sound))
+    made = dg.Definitions(assets=[whole], asset_checks=[is_sound], jobs=[job]).resolve_job_def("check")
+    tags = {"fails": "yes"} if fails else {}
+    return str(made.execute_in_process(instance=instance, tags=tags, raise_on_error=False).run_id)
+
+
+def runs_of_results(instance: dg.DagsterInstance) -> list[str]:
+    """The runs of which results of `is_sound` are stored, the newest first."""
+    check = dg.AssetCheckKey(dg.AssetKey("whole"), "is_sound")
+    return [record.run_id for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=100)]
+
+
+def logs(run_id: str) -> Path:
+    """Where Dagster puts what a run prints; `instance_for_test` sets the home."""
+    return Path(os.environ["DAGSTER_HOME"], "storage", run_id)
 
 
 def run_ids(instance: dg.DagsterInstance) -> set[str]:
@@ -121,6 +148,34 @@ def test_what_an_assets_status_is_made_of_survives_and_the_rest_goes(instance: d
     assert status(instance) == before
     for gone in (superseded, failed_before, old_whole, first_look, without):
         assert not instance.get_records_for_run(gone).records
+
+
+def test_of_a_check_the_latest_results_stay_and_the_rest_goes(instance: dg.DagsterInstance) -> None:
+    superseded, ended = checked(instance), checked(instance)
+    latest = checked(instance, fails=True)
+    assert runs_of_results(instance) == [latest, ended, superseded]
+
+    assert delete_old_runs(instance, later()).runs == 1
+    assert runs_of_results(instance) == [latest, ended], "the latest has no result: the one before says how it ended"
+    assert run_ids(instance) == {latest, ended}
+
+    newer = checked(instance)
+    assert delete_old_runs(instance, later()).runs == 2
+    assert runs_of_results(instance) == [newer]
+
+
+def test_results_go_in_no_more_runs_than_were_asked_for(instance: dg.DagsterInstance) -> None:
+    _, *others = (checked(instance) for _ in range(3))
+    assert delete_old_runs(instance, later(), most=1).runs == 1
+    assert runs_of_results(instance) == others[::-1] and run_ids(instance) == set(others)
+
+
+def test_what_a_run_has_printed_goes_with_it(instance: dg.DagsterInstance) -> None:
+    old, newest = materialized(instance, whole), materialized(instance, whole)
+    assert all(list(logs(run_id).rglob("*.out")) for run_id in (old, newest))
+    assert delete_old_runs(instance, later()).runs == 1
+    assert not logs(old).exists()
+    assert list(logs(newest).rglob("*.out"))
 
 
 def test_a_run_under_way_or_young_stays(instance: dg.DagsterInstance) -> None:

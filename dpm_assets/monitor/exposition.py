@@ -194,8 +194,8 @@ def _loads(looked: Snapshot) -> Iterator[Metric]:
     )  # fmt: skip
     yield gauge(
         "dpm_load_last_timestamp_seconds",
-        "End of the last load.",
-        *(([s.feed], s.last_finished_at.timestamp()) for s in sums),
+        "End of the last load that was neither refused nor undone.",
+        *(([s.feed], s.last_finished_at.timestamp()) for s in sums if s.last_finished_at),
         by=by,
     )
     yield gauge(

@@ -1,15 +1,17 @@
 """Which of Dagster's old runs may go, and letting them go: their records, events and logs would otherwise grow for ever.
 
-Deleting a run deletes its events, and with them the materializations that it reported. Invariant: of each asset, and of each
-of its partitions, the latest event of every kind that its status is made of stays, with its run.
+Deleting a run deletes its events, and with them the materializations that it reported. Invariant: of each asset, of each of
+its partitions and of each check, the latest event of every kind that its status is made of stays, with its run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from sqlalchemy import bindparam, text
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 BATCH = 200
@@ -22,10 +24,24 @@ STATUS_EVENTS = {
     DagsterEventType.ASSET_FAILED_TO_MATERIALIZE: dg.DagsterInstance.fetch_failed_materializations,
 }
 
+# Dagster keeps the results of checks, each with its evaluation, in a table of their own, which no deletion of a run touches.
+# The latest of a check may be of a run that never came to evaluate it: then the one before, which did, tells how it ended.
+_RUNS_OF_LATEST_RESULTS = text("""
+select run_id from asset_check_executions where id in (
+    select max(id) from asset_check_executions group by asset_key, check_name, "partition"
+    union all
+    select max(id) from asset_check_executions where execution_status in ('SUCCEEDED', 'FAILED')
+    group by asset_key, check_name, "partition"
+)
+""")
+_DELETE_RESULTS = text("delete from asset_check_executions where run_id in :run_ids").bindparams(
+    bindparam("run_ids", expanding=True)
+)
+
 
 @dataclass
 class Deleted:
-    """How many runs went, and how many old ones stay because of what they say of an asset."""
+    """How many runs went, and how many old ones stay because of what they say of an asset or a check."""
 
     runs: int = 0
     kept: int = 0
@@ -34,18 +50,22 @@ class Deleted:
 def delete_old_runs(instance: dg.DagsterInstance, before: datetime, most: int = 10_000) -> Deleted:
     """Delete runs that ended before that, the oldest first, at most so many in one call. Killed, the next call goes on."""
     # One that is superseded meanwhile is kept until the next call.
-    needed, done = set(_runs_of_latest_events(instance)), Deleted()
+    needed, done = {*_runs_of_latest_events(instance), *_runs_of_latest_results(instance)}, Deleted()
     wanted = RunsFilter(statuses=ENDED, updated_before=before)
     last_kept: str | None = None
     # A batch begins after the last run that stays: those in between are gone.
     while batch := instance.get_run_records(wanted, limit=BATCH, ascending=True, cursor=last_kept):
-        for run_id in (record.dagster_run.run_id for record in batch):
+        old = [record.dagster_run.run_id for record in batch]
+        # For all at once: no index of that table begins with the run.
+        _delete_results(instance, [run_id for run_id in old if run_id not in needed][: most - done.runs])
+        for run_id in old:
             if done.runs >= most:
                 return done
             if run_id in needed:
                 done.kept, last_kept = done.kept + 1, run_id
                 continue
-            # In this order, so that a kill between the two leaves a run without events, and never events without a run.
+            # The run last, so that a kill leaves a run without events or logs, and never these without a run.
+            instance.compute_log_manager.delete_logs(prefix=[run_id])
             instance.event_log_storage.delete_events(run_id)
             instance.delete_run(run_id)
             done.runs += 1
@@ -61,3 +81,22 @@ def _runs_of_latest_events(instance: dg.DagsterInstance) -> Iterator[str]:
             for begin in range(0, len(ids), BATCH):
                 some = dg.AssetRecordsFilter(asset, storage_ids=ids[begin : begin + BATCH])
                 yield from (record.run_id for record in fetch(instance, some, BATCH).records)
+
+
+def _runs_of_latest_results(instance: dg.DagsterInstance) -> set[str]:
+    """The runs that were to evaluate a check last, and those that did."""
+    with _storage(instance).index_connection() as conn:
+        return set(conn.execute(_RUNS_OF_LATEST_RESULTS).scalars())
+
+
+def _delete_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
+    if run_ids:
+        with _storage(instance).index_connection() as conn:
+            conn.execute(_DELETE_RESULTS, {"run_ids": list(run_ids)})
+
+
+def _storage(instance: dg.DagsterInstance) -> SqlEventLogStorage:
+    """Dagster's own storages all are of this kind."""
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    return storage

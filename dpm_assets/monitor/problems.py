@@ -7,6 +7,7 @@ from typing import Literal
 
 from dpm_assets.monitor.snapshot import Snapshot, oldest_hot
 from dpm_assets.partitions.findings import Finding
+from dpm_assets.refresh.failures import DISAGREE
 from dpm_assets.settings import settings
 
 LITTLE_DISK = 0.05
@@ -83,7 +84,9 @@ def _unread(looked: Snapshot) -> Iterator[Problem]:
 def _refresh(looked: Snapshot) -> Iterator[Problem]:
     waiting = looked.pending
     if looked.refresh_failure and waiting and not waiting.nothing:
-        yield Problem("wrong", f"The last refresh failed: {looked.refresh_failure}.", "dpm refresh")
+        yield Problem(
+            "wrong", f"The last refresh failed: {looked.refresh_failure}.", _refresh_again(looked.refresh_failure)
+        )
     age = (waiting.age_seconds or 0) if waiting else 0
     late = age > settings().lag_warning_seconds
     running = looked.refresh_running
@@ -96,6 +99,13 @@ def _refresh(looked: Snapshot) -> Iterator[Problem]:
         )
     elif late:
         yield Problem("wrong", f"A change has been waiting for its refresh for {duration(age)}.", "dpm refresh")
+
+
+def _refresh_again(failure: str) -> str:
+    """What mends it; rollups that disagree stay so, and get into the views, until their months are recomputed."""
+    if not failure.startswith(DISAGREE):
+        return "dpm refresh"
+    return f"dpm refresh --rebuild {failure.removeprefix(DISAGREE).replace(',', '')}"
 
 
 def _partitions(found: list[Finding]) -> Iterator[Problem]:

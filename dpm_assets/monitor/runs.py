@@ -9,7 +9,9 @@ from dpm_assets.runs import about
 from dpm_assets.settings import settings
 
 
-@dg.op(description="Delete runs that ended long ago, with their events; never what an asset's status is made of.")
+@dg.op(
+    description="Delete runs that ended long ago, with their events and logs; never what an asset's status is made of."
+)
 def delete_runs(context: dg.OpExecutionContext) -> None:
     days = settings().keep_runs_days
     if days is None:
@@ -18,7 +20,7 @@ def delete_runs(context: dg.OpExecutionContext) -> None:
     deleted = delete_old_runs(context.instance, datetime.now(timezone.utc) - timedelta(days=days))
     context.log.info(
         f"{deleted.runs} runs that ended more than {days} days ago are deleted; {deleted.kept} stay, since they hold the "
-        "latest events of assets or partitions."
+        "latest events of assets, partitions or checks."
     )
     context.add_output_metadata({"deleted": deleted.runs, "kept": deleted.kept})
 

@@ -40,7 +40,10 @@ class Load:
 
 @dataclass(frozen=True)
 class LoadSum:
-    """All loads of a feed: how many batches, how many of them loaded, refused, undone; rows; rejects that nobody has resolved."""
+    """All loads of a feed: how many batches, how many of them loaded, refused, undone; rows; rejects that nobody has resolved.
+
+    `last_finished_at` is the end of the last one that was neither refused nor undone; None where there is none.
+    """
 
     feed: str
     batches: int
@@ -50,7 +53,7 @@ class LoadSum:
     rows_read: int
     rows_rejected: int
     seconds: float
-    last_finished_at: datetime
+    last_finished_at: datetime | None
     open_rejects: int
 
 
@@ -159,7 +162,8 @@ def load_sums(conn: Connection) -> list[LoadSum]:
         select b.feed, count(*) as batches, count(*) filter (where b.status = 'loaded') as loaded,
             count(*) filter (where b.status = 'refused') as refused, count(*) filter (where b.status = 'undone') as undone,
             sum(b.rows_read)::bigint as rows_read, sum(b.rows_rejected)::bigint as rows_rejected, sum(b.seconds) as seconds,
-            max(b.finished_at) as last_finished_at, coalesce(sum(r.n), 0)::bigint as open_rejects
+            max(b.finished_at) filter (where b.status = 'loaded') as last_finished_at,
+            coalesce(sum(r.n), 0)::bigint as open_rejects
         from prop_trading_model.load_batches as b left join open_rejects as r using (batch_id)
         group by b.feed order by b.feed
         """,

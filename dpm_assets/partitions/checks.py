@@ -10,8 +10,8 @@ from dpm_assets.settings import settings
 from dpm_assets.warehouse import Warehouse
 
 CHECKS_OF = {
-    "months_are_ready": ("partition missing", "gap", "far ahead"),
-    "bounds_are_right": ("overlap", "bounds across months", "default partition", "detach pending"),
+    "months_are_ready": ("partition missing", "gap"),
+    "bounds_are_right": ("overlap", "bounds across months", "default partition", "detach pending", "far ahead"),
     "triggers_are_there": ("trigger missing",),
     "indexes_are_valid": ("index missing", "index invalid"),
     "leaves_are_as_their_table": (
@@ -24,7 +24,9 @@ CHECKS_OF = {
 }
 DESCRIPTIONS = {
     "months_are_ready": "Every partition is there that today and the months ahead need, and none is missing in between.",
-    "bounds_are_right": "No two partitions claim the same time, none is in the way of another, none is half detached.",
+    "bounds_are_right": (
+        "No two partitions claim the same time, none is in the way of another, none is half detached or over ten years ahead."
+    ),
     "triggers_are_there": "Every change of the inputs is logged: no trigger is missing or disabled.",
     "indexes_are_valid": "Every partition has every index of its table, and each can be used.",
     "leaves_are_as_their_table": "Owner, privileges, persistence and constraints of the partitions; none nears a wraparound.",

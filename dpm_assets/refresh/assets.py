@@ -26,7 +26,7 @@ from dpm_assets.refresh.descriptions import (
     VIEW_INPUTS,
 )
 from dpm_assets.refresh.events import partition_metadata, report_outside_writes, row_count
-from dpm_assets.refresh.failures import failure_noted
+from dpm_assets.refresh.failures import DISAGREE, failure_noted
 from dpm_assets.refresh.pictures import daily_profit, refresh_cost
 from dpm_assets.refresh.vacuum import vacuum_worn
 from dpm_assets.warehouse import Warehouse
@@ -91,7 +91,7 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
     """One step for all: the database is brought up to date first, in the order that keeps it right, and then told of."""
     months = months_of(context)
     selected = {key.to_user_string() for key in context.selected_asset_keys}
-    with failure_noted(warehouse.db), warehouse.db.connection("dpm_refresher") as conn:
+    with failure_noted(warehouse.db) as note_failure, warehouse.db.connection("dpm_refresher") as conn:
         lag = engine.pending(warehouse.db).age_seconds or 0.0
         done = bring_up_to_date(context, conn, months, config.rebuild)
         compared = sorted({*months, *months_behind_views(conn)})
@@ -126,6 +126,7 @@ def refresh_warehouse(context: dg.AssetExecutionContext, config: RefreshConfig, 
         if context.selected_asset_check_keys:
             yield _rollups_agree(compared, disagreeing)
     if disagreeing:
+        note_failure(DISAGREE + ", ".join(disagreeing))
         raise dg.Failure(
             f"The rollups disagree in {', '.join(disagreeing)}; the views were left as they are. "
             "Materialize these months again: that recomputes them from the raw trades."

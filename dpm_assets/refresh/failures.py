@@ -1,6 +1,6 @@
 """A refresh that fails leaves a row in pipeline_execution_log, where `dpm status` finds it: its transaction leaves nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 
@@ -11,20 +11,30 @@ from dpm_assets.errors import DpmError
 
 STAGE = "refresh_materialized_views"
 
+DISAGREE = "the rollups disagree in "
+"""The note of a refresh that left the views as they were; its months follow, as '2024-01, 2024-02'."""
+
 # Lost connections and shutdowns: there is nobody to take the note, and the next refresh goes on by itself.
 _GONE = ("08", "57P")
 
 
 @contextmanager
-def failure_noted(db: Database) -> Iterator[None]:
-    """Note an error of PostgreSQL that ends the refresh in here, by its message alone, which holds no row; then raise it on."""
+def failure_noted(db: Database) -> Iterator[Callable[[str], None]]:
+    """Note an error of PostgreSQL that ends the refresh in here, by its message alone, which holds no row; then raise it on.
+
+    Gives what notes another reason for which the refresh fails.
+    """
     began = datetime.now(timezone.utc).replace(tzinfo=None)
+
+    def note(message: str) -> None:
+        with suppress(psycopg.Error, DpmError):
+            _note(db, began, message)
+
     try:
-        yield
+        yield note
     except psycopg.Error as error:
         if error.sqlstate and not error.sqlstate.startswith(_GONE):
-            with suppress(psycopg.Error, DpmError):
-                _note(db, began, error.diag.message_primary or type(error).__name__)
+            note(error.diag.message_primary or type(error).__name__)
         raise
 
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus, RunRecord, RunsFilter
-from dagster._core.storage.dagster_run import JobBucket
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from dpm_assets.alerts.conditions import Condition, Look
@@ -31,17 +30,17 @@ def failed_runs(look: Look) -> list[Condition]:
 
 def _last_failures(look: Look) -> Iterable[RunRecord]:
     names = [job.name for job in look.repository.get_all_jobs() if not job.name.startswith(_OF_A_SELECTION)]
-    records = look.instance.get_run_records(_failed(look), bucket_by=JobBucket(names, bucket_limit=5))
-    by_hand = look.instance.get_run_records(_failed(look, _OF_A_SELECTION), limit=100)
     last: dict[str, RunRecord] = {}
-    for record in [*records, *by_hand]:
-        key = _key(record.dagster_run)
-        if key not in last or _ended(record) > _ended(last[key]):
-            last[key] = record
+    # Job by job: the storage holds those of other code locations too, and does not heed `bucket_by`.
+    for name, most in [*((name, 5) for name in names), (_OF_A_SELECTION, 100)]:
+        for record in look.instance.get_run_records(_failed(look, name), limit=most):
+            key = _key(record.dagster_run)
+            if key not in last or _ended(record) > _ended(last[key]):
+                last[key] = record
     return last.values()
 
 
-def _failed(look: Look, job: str | None = None) -> RunsFilter:
+def _failed(look: Look, job: str) -> RunsFilter:
     return RunsFilter(job_name=job, statuses=[DagsterRunStatus.FAILURE], updated_after=look.now - REMEMBERED)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from dpm_assets.calendar import month_of, today
+from dpm_assets.calendar import month_of, stretches, today
 from dpm_assets.columns.metadata import column_metadata
 from dpm_assets.months import MONTHS, YEARS, key_of, known_months, months_of, range_tags
 from dpm_assets.partitions.cold.ages import parts_to_archive
@@ -140,12 +140,14 @@ archive_years = dg.define_asset_job(
 )
 def monthly_archive() -> list[dg.RunRequest] | dg.SkipReason:
     def request(parts: list[Part]) -> list[dg.RunRequest]:
-        months = [part.first_day for part in parts]
-        known = set(known_months(min(months), month_of(today())))
+        # A run for each stretch, since every run that waits is a process: switching the archive on may ask for a hundred months.
+        months = {part.first_day for part in parts}
+        known = months.intersection(known_months(min(months), month_of(today())))
         return [
-            dg.RunRequest(run_key=key_of(month), tags=range_tags(month, month), run_config=_drop(cold_months))
-            for month in months
-            if month in known
+            dg.RunRequest(
+                run_key=f"{key_of(first)} {key_of(last)}", tags=range_tags(first, last), run_config=_drop(cold_months)
+            )
+            for first, last in stretches(known)
         ]
 
     return _requests(TRADES, request)
