@@ -1,6 +1,6 @@
 """Cold months in the asset graph and on the command line."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -62,14 +62,21 @@ def test_a_range_of_months_is_archived_in_one_run_with_sizes_and_ages(
     assert shown(connected) == history and trades_read(connected) == trades
 
 
-def test_months_that_are_done_are_reported_when_a_later_one_fails(
-    refreshed: Connection, connected: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", [JANUARY, FEBRUARY])
+def test_a_month_that_fails_keeps_no_other_from_its_file(
+    refreshed: Connection,
+    connected: Database,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    fails: date,
 ) -> None:
+    [done] = {JANUARY, FEBRUARY} - {fails}
     monkeypatch.setattr("dpm_assets.partitions.cold.assets.PATIENCE_SECONDS", 0.0)
-    refreshed.execute("update raw_trades_closed set profit = 8 where trade_date = '2024-02-02'")
-    assert not run(instance, JANUARY, FEBRUARY).success
-    assert list(reported(instance)) == ["2024-01-01"]
-    assert (state(connected, JANUARY), state(connected, FEBRUARY)) == ("cold", "hot")
+    refreshed.execute("update raw_trades_closed set profit = 8 where trade_date = %s", [fails + timedelta(days=1)])
+    ran = run(instance, JANUARY, FEBRUARY)
+    assert not ran.success and f"Not archived: {fails:%Y-%m}. The first because: " in str(ran.all_events)
+    assert list(reported(instance)) == [done.isoformat()]
+    assert (state(connected, done), state(connected, fails)) == ("cold", "hot")
 
 
 def test_a_backfill_leaves_cold_months_as_they_are(

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
+import psycopg
 from pydantic import Field
 
 from dpm_assets.calendar import month_of, stretches, today
 from dpm_assets.columns.metadata import column_metadata
+from dpm_assets.errors import DpmError
 from dpm_assets.months import MONTHS, YEARS, key_of, known_months, months_of, range_tags
 from dpm_assets.partitions.cold.ages import parts_to_archive
 from dpm_assets.partitions.cold.tables import METRICS, TRADES, ColdTable, Part, parse_part
@@ -78,7 +80,7 @@ def _archive(
     parts: Sequence[Part],
     table: ColdTable,
 ) -> Archived:
-    """Each part that is done is reported at once, should a later one fail."""
+    """A part that fails keeps no other from its file; those that are done are reported although the run fails then."""
     from dpm_assets.partitions.cold.archive import archive  # with pyarrow: only who archives pays for the import
     from dpm_assets.partitions.cold.describing import describe, in_partitions
 
@@ -90,17 +92,25 @@ def _archive(
             ", ".join(map(str, there)) or "none is in PostgreSQL",
         )
         return
-    done = []
+    done: list[Part] = []
+    failed: dict[Part, Exception] = {}
     try:
         for part in parts:
             if part not in there:
                 context.log.info("%s has no partition and no file: there is nothing to archive", part)
                 continue
-            for step in archive(warehouse.db, part, settings().cold_root, patience=PATIENCE_SECONDS):
-                context.log.info("%s", step.said)
+            try:
+                for step in archive(warehouse.db, part, settings().cold_root, patience=PATIENCE_SECONDS):
+                    context.log.info("%s", step.said)
+            except (DpmError, psycopg.Error, OSError) as error:
+                context.log.error("%s is not archived: %s", part, error)
+                failed[part] = error
+                continue
             done.append(part)
             for archived, metadata in describe(warehouse.db, table, [part]).items():
                 context.add_asset_metadata(metadata, partition_key=_key(archived))
+        for error in failed.values():
+            raise DpmError(f"Not archived: {', '.join(map(str, failed))}. The first because: {error}") from error
     except BaseException:
         for archived, metadata in describe(warehouse.db, table, done).items():
             context.log_event(dg.AssetMaterialization(context.asset_key, partition=_key(archived), metadata=metadata))
