@@ -135,6 +135,17 @@ def test_a_column_that_the_file_lacks_keeps_what_is_stored(db: Database, tmp_pat
     assert (float(profit), float(take_profit)) == (-5.0, 1.2)
 
 
+def test_a_trade_that_moves_keeps_the_columns_that_the_file_lacks(db: Database, tmp_path: Path) -> None:
+    load_file(db, write(tmp_path / "one.csv", trade("T1", swap="-0.30"), trade("T2")))
+    header = "trade_id,account_id,login,symbol,side,close_time,lots,profit"
+    row = "T1,A1,1001,EURUSD,buy,2025-03-17T11:00:00,0.10,-5"
+    result = load_file(db, write(tmp_path / "two.csv", row, header=header))
+    assert counts(result) == (0, 1, 0, 0)
+    assert stored(db) == [("T1", date(2025, 3, 17), -5.0), ("T2", date(2025, 3, 3), 10.0)]
+    costs = "select commission::float, swap::float from raw_trades_closed where trade_id = 'T1'"
+    assert rows(db, costs) == [(-0.7, -0.3)]
+
+
 @pytest.mark.parametrize("to", ["2025-03-17", "2025-04-16", "2025-01-18"])
 def test_a_correction_of_the_date_leaves_no_copy_at_the_old_one(db: Database, tmp_path: Path, to: str) -> None:
     load_file(db, write(tmp_path / "one.csv", trade("T1"), trade("T2")))
