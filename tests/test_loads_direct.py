@@ -128,7 +128,7 @@ def test_an_undo_takes_back_what_was_copied_directly(db: Database, tmp_path: Pat
     assert rows(db, "select r::text from raw_trades_closed as r order by 1") == before
 
 
-@pytest.mark.parametrize("again", ["2025-03-03", "2025-03-20", "2025-04-10"])
+@pytest.mark.parametrize("again", ["2025-03-03", "2025-03-20", "2025-04-10", "2025-06-10"])
 def test_a_file_that_contradicts_itself_far_apart_is_merged_whole(db: Database, tmp_path: Path, again: str) -> None:
     """The later row wins, whether it has the date of the first or another; alone the chunks could not tell."""
     path = many(tmp_path / "one.csv", 30_000)

@@ -64,7 +64,8 @@ def remove_old_copies(conn: psycopg.Connection[Any], direct: DirectCopy, correct
 def _statement(text: str, everywhere: bool = False, **more: sql.Composable) -> sql.Composed:
     near = sql.SQL(
         "r.trade_date between %(first_day)s::date - %(days)s::integer and %(last_day)s::date + %(days)s::integer "
-        "and r.trade_date between n.trade_date - %(days)s::integer and n.trade_date + %(days)s::integer"
+        "and (r.load_batch_id = %(batch_id)s"  # a later row of the file, however far away
+        " or r.trade_date between n.trade_date - %(days)s::integer and n.trade_date + %(days)s::integer)"
     )
     return sql.SQL(text).format(
         table=sql.Identifier(SCHEMA, "raw_trades_closed"),
