@@ -146,6 +146,20 @@ def test_a_trade_that_moves_keeps_the_columns_that_the_file_lacks(db: Database, 
     assert rows(db, costs) == [(-0.7, -0.3)]
 
 
+def test_a_symbol_that_stands_in_replaces_the_standard_symbol_only_when_it_has_changed(
+    db: Database, tmp_path: Path
+) -> None:
+    load_file(db, write(tmp_path / "1.csv", trade("T1", symbol="EURUSD.m") + ",EURUSD", header=HEADER + ",std_symbol"))
+    again = load_file(db, write(tmp_path / "2.csv", trade("T1", symbol="EURUSD.m")))
+    corrected = load_file(db, write(tmp_path / "3.csv", trade("T1", symbol="EURUSD.m", profit="7")))
+    moved = load_file(db, write(tmp_path / "4.csv", trade("T1", "2025-03-17", symbol="EURUSD.m", profit="7")))
+    assert [counts(result) for result in (again, corrected, moved)] == [(0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 0, 0)]
+    symbols = "select trade_date, symbol, std_symbol from raw_trades_closed"
+    assert rows(db, symbols) == [(date(2025, 3, 17), "EURUSD.m", "EURUSD")]
+    load_file(db, write(tmp_path / "5.csv", trade("T1", "2025-03-17", symbol="GBPUSD.m", profit="7")))
+    assert rows(db, symbols) == [(date(2025, 3, 17), "GBPUSD.m", "GBPUSD.m")]
+
+
 @pytest.mark.parametrize("to", ["2025-03-17", "2025-04-16", "2025-01-18"])
 def test_a_correction_of_the_date_leaves_no_copy_at_the_old_one(db: Database, tmp_path: Path, to: str) -> None:
     load_file(db, write(tmp_path / "one.csv", trade("T1"), trade("T2")))

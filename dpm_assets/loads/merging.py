@@ -62,7 +62,7 @@ class _Merge:
         self.conn = conn
         self.feed = staged.feed
         self.days = staged.days
-        self.sql = Clauses(staged.feed, staged.columns, everywhere=correction_days is None)
+        self.sql = Clauses(staged, everywhere=correction_days is None)
         self.merged = Merged()
         self.parameters = {
             "batch_id": batch_id,
@@ -233,7 +233,7 @@ class _Merge:
             where e.place = 1 and e.before is not null and {r_found_for_s}
             """,
             names=self.sql.names,
-            values=self.sql.values,
+            values=self.sql.updated_values,
             r_found_for_s=self.sql.r_found_for_s,
         ).rowcount
 

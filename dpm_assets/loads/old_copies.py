@@ -28,10 +28,13 @@ class Moved:
     months: set[date] = field(default_factory=set)
 
 
-def remove_old_copies(conn: psycopg.Connection[Any], direct: DirectCopy, correction_days: int | None) -> Moved:
+def remove_old_copies(
+    conn: psycopg.Connection[Any], direct: DirectCopy, correction_days: int | None, stood_in: frozenset[str]
+) -> Moved:
     """Remove the old copies inside the load's transaction, under the feed's lock, and keep their images.
 
     `correction_days` tells how far either side of its new date the old copy of a trade is looked for; None: everywhere.
+    `stood_in`: the columns in which the rows hold what stood in for a missing value.
     Raises Contradicted when a copy is the load's own, or holds a value that the rows of the file cannot bring; Overtaken when
     another writer came in between.
     """
@@ -51,7 +54,7 @@ def remove_old_copies(conn: psycopg.Connection[Any], direct: DirectCopy, correct
     if not found:
         return Moved()
     conn.execute("analyze pg_temp.load_old_copies")
-    contradicted, rows, months = _judged(conn, direct, parameters)
+    contradicted, rows, months = _judged(conn, _holds_more(direct, stood_in), parameters)
     if contradicted:
         raise Contradicted
     kept = conn.execute(_statement(_KEEP), parameters).rowcount
@@ -76,23 +79,31 @@ def _statement(text: str, everywhere: bool = False, **more: sql.Composable) -> s
 
 
 def _judged(
-    conn: psycopg.Connection[Any], direct: DirectCopy, parameters: dict[str, Any]
+    conn: psycopg.Connection[Any], holds_more: sql.Composable, parameters: dict[str, Any]
 ) -> tuple[bool, int, list[date]]:
     """Whether the copies are for the careful path; of how many trades they are, and the months that they stand in."""
-    statement = _statement(_JUDGE, holds_more=_holds_more(direct))
+    statement = _statement(_JUDGE, holds_more=holds_more)
     row: tuple[bool, int, list[date]] | None = conn.execute(statement, parameters).fetchone()
     assert row is not None
     return row
 
 
-def _holds_more(direct: DirectCopy) -> sql.Composable:
-    """Whether r, an old copy, holds a value of a column that the file lacks: a correction keeps what it does not tell. When a row
-    was taken in, every load says itself."""
+def _holds_more(direct: DirectCopy, stood_in: frozenset[str]) -> sql.Composable:
+    """Whether r, an old copy, holds a value of a column that the file lacks, and one of its own where another column stands for
+    that: a correction keeps what it does not tell. When a row was taken in, every load says itself."""
     given = {column.name for column in direct.columns}
     lacked = [column.name for column in direct.feed.columns if column.name not in given and not column.default]
     return sql.SQL(" or ").join(
-        [sql.SQL("false"), *(sql.SQL("r.{} is not null").format(sql.Identifier(name)) for name in lacked)]
+        [
+            sql.SQL("false"),
+            *(sql.SQL("r.{} is not null").format(sql.Identifier(name)) for name in lacked),
+            *(_is_its_own(name, direct.feed.stands_for[name]) for name in sorted(stood_in)),
+        ]
     )
+
+
+def _is_its_own(name: str, stands_for_it: str) -> sql.Composed:
+    return sql.SQL("r.{} is distinct from r.{}").format(sql.Identifier(name), sql.Identifier(stands_for_it))
 
 
 # `create table as` may use parallel workers, `insert ... select` may not.
