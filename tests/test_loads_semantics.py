@@ -258,6 +258,21 @@ def test_account_snapshots_keep_history_and_repeat_nothing(db: Database, tmp_pat
     assert (first.feed, first.months) == ("accounts", [])
 
 
+def test_of_several_snapshots_in_a_file_the_last_is_held_against_the_newest(db: Database, tmp_path: Path) -> None:
+    active, breached = "A1,1,P1,100,Active", "A1,1,P1,100,Breached"
+    newest = "select status from latest_accounts"
+    load_file(db, write(tmp_path / "1.csv", active, header=ACCOUNT))
+    back = load_file(db, write(tmp_path / "2.csv", breached, active, header=ACCOUNT))
+    assert (counts(back), value(db, newest)) == ((0, 1, 1, 0), "Active")
+    changed = load_file(db, write(tmp_path / "3.csv", active, breached, header=ACCOUNT))
+    assert (counts(changed), value(db, newest)) == ((1, 1, 0, 0), "Breached")
+    assert value(db, "select count(*) from raw_accounts_data") == 2
+    assert rows(db, "select kind, before->>'status' from load_corrections order by batch_id") == [
+        ("superseded", "Breached"),
+        ("superseded", "Active"),
+    ]
+
+
 def test_a_snapshot_with_its_own_time_is_corrected_at_that_time(db: Database, tmp_path: Path) -> None:
     header = "accountId,login,currentBalance,ingestionTimestamp"
     load_file(

@@ -17,6 +17,9 @@ from dpm_assets.loads.removing import Removal
 from dpm_assets.loads.sifting import FILE_ROW
 from dpm_assets.loads.staging import Staged
 
+# The same for all statements of a transaction.
+_MOMENT = sql.SQL("now() at time zone 'utc'")
+
 
 class Overtaken(Exception):
     """Another writer changed the same rows in between: the transaction has to be done again."""
@@ -73,9 +76,11 @@ class _Merge:
 
     def run(self) -> Merged:
         if self.feed.snapshots_of:
-            self._drop_snapshots_that_say_nothing_new()
+            self._date_snapshots()
         self._execute("analyze {stage}")
         superseded = self._drop_superseded()
+        if self.feed.snapshots_of:
+            self._drop_snapshots_that_say_nothing_new()
         existing = self._find_existing()
         if existing:
             self._replace_existing()
@@ -91,9 +96,15 @@ class _Merge:
         row: tuple[Any, ...] | None = self._execute(text, **clauses).fetchone()
         return row or ()
 
+    def _date_snapshots(self) -> None:
+        """Rows without a time of their own take this moment's."""
+        self._execute(
+            "update {stage} set ingestion_timestamp = {moment} where ingestion_timestamp is null", moment=_MOMENT
+        )
+
     def _drop_snapshots_that_say_nothing_new(self) -> None:
-        """Rows without a time of their own take this moment's, unless the newest snapshot says the same."""
-        self.merged.duplicate += self._execute(
+        """Of the rows that were dated here, the last of each subject by now, those that the newest snapshot says already."""
+        dropped = self._execute(
             """
             delete from {stage} as s
             using (
@@ -101,15 +112,16 @@ class _Merge:
                 from {table}
                 order by {subject}, ingestion_timestamp desc nulls last, id desc
             ) as r
-            where s.ingestion_timestamp is null and {same_subject} and {same}
+            where s.ingestion_timestamp = {moment} and {same_subject} and {same}
             """,
             subject=listed(self.feed.snapshots_of),
+            moment=_MOMENT,
             same_subject=AND.join(sql.SQL("r.{0} = s.{0}").format(sql.Identifier(n)) for n in self.feed.snapshots_of),
             same=self.sql.same("r", "s"),
         ).rowcount
-        self._execute(
-            "update {stage} set ingestion_timestamp = now() at time zone 'utc' where ingestion_timestamp is null"
-        )
+        if dropped:
+            self._execute("analyze {stage}")
+        self.merged.duplicate += dropped
 
     def _drop_superseded(self) -> bool:
         """Drop the rows that a later row of the same file replaces. Whether there were any."""
