@@ -5,7 +5,7 @@ identity; a version that a later row of the same file replaces is kept in load_c
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -17,8 +17,8 @@ from dpm_assets.loads.removing import Removal
 from dpm_assets.loads.sifting import FILE_ROW
 from dpm_assets.loads.staging import Staged
 
-# The same for all statements of a transaction.
-_MOMENT = sql.SQL("now() at time zone 'utc'")
+# What snapshots without a time take: the same for all statements of a transaction.
+_MOMENT = sql.SQL("coalesce(%(as_of)s::timestamptz, now()) at time zone 'utc'")
 
 
 class Overtaken(Exception):
@@ -41,17 +41,20 @@ def merge(
     batch_id: int,
     correction_days: int | None,
     removal: Removal | None = None,
+    *,
+    as_of: datetime | None = None,
 ) -> Merged:
     """Merge inside the load's transaction, under the feed's lock; then remove what the rows say is gone.
 
     `correction_days` tells how far either side of its new date the old copy of a trade is looked for; None: everywhere.
+    `as_of` is the time that snapshots without one take; None: this moment.
     Raises Overtaken when a writer that takes no lock of ours came in between.
     """
     if not staged.rows_kept:
         return Merged()
     if removal:
         removal.note_covered()
-    merged = _Merge(conn, staged, batch_id, correction_days).run()
+    merged = _Merge(conn, staged, batch_id, correction_days, as_of).run()
     if removal:
         merged.removed, months = removal.remove()
         merged.months = tuple(sorted({*merged.months, *months}))
@@ -60,7 +63,12 @@ def merge(
 
 class _Merge:
     def __init__(
-        self, conn: psycopg.Connection[Any], staged: Staged, batch_id: int, correction_days: int | None
+        self,
+        conn: psycopg.Connection[Any],
+        staged: Staged,
+        batch_id: int,
+        correction_days: int | None,
+        as_of: datetime | None,
     ) -> None:
         self.conn = conn
         self.feed = staged.feed
@@ -72,6 +80,7 @@ class _Merge:
             "days": correction_days,
             "first_day": min(staged.days, default=None),
             "last_day": max(staged.days, default=None),
+            "as_of": as_of,
         }
 
     def run(self) -> Merged:
@@ -97,19 +106,20 @@ class _Merge:
         return row or ()
 
     def _date_snapshots(self) -> None:
-        """Rows without a time of their own take this moment's."""
+        """Rows without a time of their own take this moment's, or the one that they are said to be of."""
         self._execute(
             "update {stage} set ingestion_timestamp = {moment} where ingestion_timestamp is null", moment=_MOMENT
         )
 
     def _drop_snapshots_that_say_nothing_new(self) -> None:
-        """Of the rows that were dated here, the last of each subject by now, those that the newest snapshot says already."""
+        """Of the rows that were dated here, the last of each subject by now, those that the newest snapshot until then says."""
         dropped = self._execute(
             """
             delete from {stage} as s
             using (
                 select distinct on ({subject}) *
                 from {table}
+                where %(as_of)s::timestamptz is null or ingestion_timestamp is null or ingestion_timestamp <= {moment}
                 order by {subject}, ingestion_timestamp desc nulls last, id desc
             ) as r
             where s.ingestion_timestamp = {moment} and {same_subject} and {same}

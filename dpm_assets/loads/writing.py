@@ -158,6 +158,7 @@ class Writing:
         return ledger.already_loaded(self.conn, self.entry.source, self.entry.feed)
 
     def _merge(self, staged: Staged) -> Merged:
+        retry = self.options.retry
         removal = removal_of(self.conn, self.feed, self.entry.batch_id, self.options)
         return merge(
             self.conn,
@@ -165,6 +166,7 @@ class Writing:
             self.entry.batch_id,
             self.options.correction_days,
             None if self._why_nothing_removed() else removal,
+            as_of=retry.as_of if retry else None,
         )
 
     def _why_nothing_removed(self) -> str:
