@@ -128,7 +128,7 @@ def test_an_undo_takes_back_what_was_copied_directly(db: Database, tmp_path: Pat
     assert rows(db, "select r::text from raw_trades_closed as r order by 1") == before
 
 
-@pytest.mark.parametrize("again", ["2025-03-03", "2025-03-20", "2025-04-10"])
+@pytest.mark.parametrize("again", ["2025-03-03", "2025-03-20", "2025-04-10", "2025-06-10"])
 def test_a_file_that_contradicts_itself_far_apart_is_merged_whole(db: Database, tmp_path: Path, again: str) -> None:
     """The later row wins, whether it has the date of the first or another; alone the chunks could not tell."""
     path = many(tmp_path / "one.csv", 30_000)
@@ -158,6 +158,31 @@ def test_old_copies_are_found_as_far_as_the_correction_days(
     assert (date.fromisoformat(old).replace(day=1) in result.months) == found
     if found:
         assert value(db, "select count(*) from changed_account_days where trade_date = %s", old) == 2
+
+
+def without_costs(path: Path) -> Path:
+    """The file without its last columns, commission and swap."""
+    lines = [line.rsplit(",", 2)[0] for line in path.read_text().splitlines()]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_trade_that_moves_into_a_bare_month_keeps_the_columns_that_the_file_lacks(
+    db: Database, tmp_path: Path
+) -> None:
+    load_file(db, write(tmp_path / "old.csv", trade("T9", "2025-02-20", account_id="A9", swap="-0.30")))
+    result = load_file(db, without_costs(many(tmp_path / "new.csv", 15_000)))
+    assert (result.path_taken, result.rows_inserted, result.rows_updated) == ("merged", 14_999, 1)
+    moved = "select trade_date::text, commission::float, swap::float from raw_trades_closed where trade_id = 'T9'"
+    assert rows(db, moved) == [("2025-03-03", -0.7, -0.3)]
+    assert value(db, "select count(*) from raw_trades_closed") == 15_000
+    assert value(db, "select count(*) from pg_class where relname like '%%batch%%' and relname like 'raw%%'") == 0
+
+
+def test_a_file_that_lacks_columns_goes_straight_in_when_no_old_copy_has_them(db: Database, tmp_path: Path) -> None:
+    load_file(db, write(tmp_path / "old.csv", trade("T9", "2025-02-20", account_id="A9", commission="", swap="")))
+    result = load_file(db, without_costs(many(tmp_path / "new.csv", 15_000)))
+    assert (result.path_taken, result.rows_inserted, result.rows_updated) == ("direct", 14_999, 1)
 
 
 def test_too_many_rejects_leave_nothing_of_what_was_copied(db: Database, tmp_path: Path) -> None:

@@ -135,6 +135,31 @@ def test_a_column_that_the_file_lacks_keeps_what_is_stored(db: Database, tmp_pat
     assert (float(profit), float(take_profit)) == (-5.0, 1.2)
 
 
+def test_a_trade_that_moves_keeps_the_columns_that_the_file_lacks(db: Database, tmp_path: Path) -> None:
+    load_file(db, write(tmp_path / "one.csv", trade("T1", swap="-0.30"), trade("T2")))
+    header = "trade_id,account_id,login,symbol,side,close_time,lots,profit"
+    row = "T1,A1,1001,EURUSD,buy,2025-03-17T11:00:00,0.10,-5"
+    result = load_file(db, write(tmp_path / "two.csv", row, header=header))
+    assert counts(result) == (0, 1, 0, 0)
+    assert stored(db) == [("T1", date(2025, 3, 17), -5.0), ("T2", date(2025, 3, 3), 10.0)]
+    costs = "select commission::float, swap::float from raw_trades_closed where trade_id = 'T1'"
+    assert rows(db, costs) == [(-0.7, -0.3)]
+
+
+def test_a_symbol_that_stands_in_replaces_the_standard_symbol_only_when_it_has_changed(
+    db: Database, tmp_path: Path
+) -> None:
+    load_file(db, write(tmp_path / "1.csv", trade("T1", symbol="EURUSD.m") + ",EURUSD", header=HEADER + ",std_symbol"))
+    again = load_file(db, write(tmp_path / "2.csv", trade("T1", symbol="EURUSD.m")))
+    corrected = load_file(db, write(tmp_path / "3.csv", trade("T1", symbol="EURUSD.m", profit="7")))
+    moved = load_file(db, write(tmp_path / "4.csv", trade("T1", "2025-03-17", symbol="EURUSD.m", profit="7")))
+    assert [counts(result) for result in (again, corrected, moved)] == [(0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 0, 0)]
+    symbols = "select trade_date, symbol, std_symbol from raw_trades_closed"
+    assert rows(db, symbols) == [(date(2025, 3, 17), "EURUSD.m", "EURUSD")]
+    load_file(db, write(tmp_path / "5.csv", trade("T1", "2025-03-17", symbol="GBPUSD.m", profit="7")))
+    assert rows(db, symbols) == [(date(2025, 3, 17), "GBPUSD.m", "GBPUSD.m")]
+
+
 @pytest.mark.parametrize("to", ["2025-03-17", "2025-04-16", "2025-01-18"])
 def test_a_correction_of_the_date_leaves_no_copy_at_the_old_one(db: Database, tmp_path: Path, to: str) -> None:
     load_file(db, write(tmp_path / "one.csv", trade("T1"), trade("T2")))
@@ -231,6 +256,21 @@ def test_account_snapshots_keep_history_and_repeat_nothing(db: Database, tmp_pat
     assert history == [("A1", 100), ("A2", 200), ("A2", 150), ("A2", 200)]
     assert rows(db, "select distinct breached, is_upgraded from raw_accounts_data") == [(0, 0)]
     assert (first.feed, first.months) == ("accounts", [])
+
+
+def test_of_several_snapshots_in_a_file_the_last_is_held_against_the_newest(db: Database, tmp_path: Path) -> None:
+    active, breached = "A1,1,P1,100,Active", "A1,1,P1,100,Breached"
+    newest = "select status from latest_accounts"
+    load_file(db, write(tmp_path / "1.csv", active, header=ACCOUNT))
+    back = load_file(db, write(tmp_path / "2.csv", breached, active, header=ACCOUNT))
+    assert (counts(back), value(db, newest)) == ((0, 1, 1, 0), "Active")
+    changed = load_file(db, write(tmp_path / "3.csv", active, breached, header=ACCOUNT))
+    assert (counts(changed), value(db, newest)) == ((1, 1, 0, 0), "Breached")
+    assert value(db, "select count(*) from raw_accounts_data") == 2
+    assert rows(db, "select kind, before->>'status' from load_corrections order by batch_id") == [
+        ("superseded", "Breached"),
+        ("superseded", "Active"),
+    ]
 
 
 def test_a_snapshot_with_its_own_time_is_corrected_at_that_time(db: Database, tmp_path: Path) -> None:

@@ -153,6 +153,21 @@ def test_the_files_of_one_new_month_all_go_straight_into_it(
     assert [(r.rows_inserted, r.path_taken) for r in results] == [(3_000, "direct")] * 3  # type: ignore[union-attr]
 
 
+def test_trades_that_move_at_the_same_time_keep_the_columns_that_their_files_lack(
+    db: Database, tmp_path: Path, first_comes_last: None
+) -> None:
+    loaded(db, [many(tmp_path / "0.csv", 300)], jobs=1)
+    files = []
+    for n, day in enumerate(("2025-03-10", "2025-04-02", "2025-04-03")):
+        whole = many(tmp_path / "whole.csv", 100, day, first=n * 100).read_text().splitlines()
+        header, *lines = (line.rsplit(",", 2)[0] for line in whole)  # without commission and swap
+        files.append(write(tmp_path / f"{n + 1}.csv", *lines, header=header))
+    results = loaded(db, files, jobs=3)
+    assert [(r.rows_inserted, r.rows_updated) for r in results] == [(0, 100)] * 3  # type: ignore[union-attr]
+    days = "select trade_date::text, count(*), sum(commission)::float from raw_trades_closed group by 1 order by 1"
+    assert rows(db, days) == [("2025-03-10", 100, -70.0), ("2025-04-02", 100, -70.0), ("2025-04-03", 100, -70.0)]
+
+
 def test_a_file_that_is_named_twice_is_loaded_once(db: Database, tmp_path: Path, first_comes_last: None) -> None:
     one, two = many(tmp_path / "1.csv", 100), many(tmp_path / "2.csv", 100, "2025-04-02", first=100)
     results = loaded(db, [one, two, one], jobs=3)

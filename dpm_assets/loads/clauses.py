@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from psycopg import sql
 
 from dpm_assets.database import SCHEMA
-from dpm_assets.loads.feeds import Column, Feed
+from dpm_assets.loads.feeds import Column
 from dpm_assets.loads.sifting import FILE_ROW
-from dpm_assets.loads.staging import STAGE
+from dpm_assets.loads.staging import STAGE, Staged
 
 COMMA, AND = sql.SQL(", "), sql.SQL(" and ")
 
@@ -15,12 +15,13 @@ COMMA, AND = sql.SQL(", "), sql.SQL(" and ")
 class Clauses:
     """For statements in which s is a staged row, r a row of the feed's table, e what was found of s in the table."""
 
-    def __init__(self, feed: Feed, staged: Iterable[Column], everywhere: bool) -> None:
+    def __init__(self, staged: Staged, everywhere: bool) -> None:
         """`everywhere`: an earlier copy of a dated row is looked for at all dates, not only near its own."""
-        names = {column.name for column in staged} | set(feed.identity)
-        self.feed = feed
+        self.feed = staged.feed
+        names = {column.name for column in staged.columns} | set(self.feed.identity)
         self.everywhere = everywhere
-        self.columns = [column for column in feed.columns if column.name in names]
+        self.columns = [column for column in self.feed.columns if column.name in names]
+        self.stood_in = staged.stood_in
 
     def statement(self, text: str, **more: sql.Composable) -> sql.Composed:
         """A statement with the names of the load's tables, and `more`, filled in."""
@@ -44,6 +45,19 @@ class Clauses:
         return COMMA.join(_value(column, "s") for column in self.columns)
 
     @property
+    def updated_values(self) -> sql.Composed:
+        """What of s replaces what r holds, in the order of `names`."""
+        return COMMA.join(self._updated_value(column) for column in self.columns)
+
+    def _updated_value(self, column: Column) -> sql.Composed:
+        """What only stands in for a missing value replaces one that is there when it has changed itself."""
+        if column.name not in self.stood_in:
+            return _value(column, "s")
+        return sql.SQL("case when r.{0} is distinct from s.{0} then s.{1} else r.{1} end").format(
+            sql.Identifier(self.feed.stands_for[column.name]), sql.Identifier(column.name)
+        )
+
+    @property
     def identity(self) -> sql.Composed:
         return listed(self.feed.identity)
 
@@ -58,8 +72,8 @@ class Clauses:
         return AND.join(sql.SQL("r.{0} = s.{0}").format(sql.Identifier(name)) for name in self.feed.identity)
 
     def same(self, left: str, right: str) -> sql.Composed:
-        """Whether two rows agree in every column that counts and that the file has."""
-        compared = [column for column in self.columns if column.counts]
+        """Whether two rows agree in every column that counts and that the file itself has."""
+        compared = [column for column in self.columns if column.counts and column.name not in self.stood_in]
         return sql.SQL("row({}) is not distinct from row({})").format(
             COMMA.join(_value(column, left) for column in compared),
             COMMA.join(_value(column, right) for column in compared),

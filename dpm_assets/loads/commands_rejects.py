@@ -92,7 +92,10 @@ def retry(
         Path | None, typer.Option(help="The exported file, mended; none: the rows as they were rejected.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Let them replace rows that later batches have loaded.")
+        bool,
+        typer.Option(
+            "--replace", help="Take them for newer than what later batches have loaded, and let them replace it."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -34,6 +34,13 @@ class Header:
         return tuple(column.name for column in self.feed.columns if column.name in self.columns)
 
     @property
+    def stood_in(self) -> frozenset[str]:
+        """The feed's columns that the file lacks, but for which one stands that it has."""
+        given = self.given
+        stands_for = self.feed.stands_for.items()
+        return frozenset(name for name, other in stands_for if other in given and name not in given)
+
+    @property
     def ignored(self) -> tuple[str, ...]:
         """The fields that mean nothing to the feed."""
         return tuple(field.strip() for field, column in zip(self.fields, self.columns, strict=True) if column is None)

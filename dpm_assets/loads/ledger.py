@@ -93,8 +93,14 @@ def write(conn: psycopg.Connection[Any], entry: Entry, result: LoadResult, rejec
         },
     )
     if entry.retry:
-        kept = result.rows_read - result.rows_rejected
-        settle_rejects(conn, entry.retry, entry.batch_id, kept, rejects.for_copy())
+        settle_rejects(
+            conn,
+            entry.header.feed,
+            entry.retry,
+            entry.batch_id,
+            rows_kept=result.rows_read - result.rows_rejected,
+            rejects=rejects.for_copy(),
+        )
     elif rejects.count:
         copy = "copy prop_trading_model.load_rejects (batch_id, line, reason, raw_text, damaged) from stdin"
         with conn.cursor().copy(copy) as target:

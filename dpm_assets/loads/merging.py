@@ -5,7 +5,7 @@ identity; a version that a later row of the same file replaces is kept in load_c
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -16,6 +16,9 @@ from dpm_assets.loads.clauses import AND, Clauses, listed
 from dpm_assets.loads.removing import Removal
 from dpm_assets.loads.sifting import FILE_ROW
 from dpm_assets.loads.staging import Staged
+
+# What snapshots without a time take: the same for all statements of a transaction.
+_MOMENT = sql.SQL("coalesce(%(as_of)s::timestamptz, now()) at time zone 'utc'")
 
 
 class Overtaken(Exception):
@@ -38,17 +41,20 @@ def merge(
     batch_id: int,
     correction_days: int | None,
     removal: Removal | None = None,
+    *,
+    as_of: datetime | None = None,
 ) -> Merged:
     """Merge inside the load's transaction, under the feed's lock; then remove what the rows say is gone.
 
     `correction_days` tells how far either side of its new date the old copy of a trade is looked for; None: everywhere.
+    `as_of` is the time that snapshots without one take; None: this moment.
     Raises Overtaken when a writer that takes no lock of ours came in between.
     """
     if not staged.rows_kept:
         return Merged()
     if removal:
         removal.note_covered()
-    merged = _Merge(conn, staged, batch_id, correction_days).run()
+    merged = _Merge(conn, staged, batch_id, correction_days, as_of).run()
     if removal:
         merged.removed, months = removal.remove()
         merged.months = tuple(sorted({*merged.months, *months}))
@@ -57,25 +63,33 @@ def merge(
 
 class _Merge:
     def __init__(
-        self, conn: psycopg.Connection[Any], staged: Staged, batch_id: int, correction_days: int | None
+        self,
+        conn: psycopg.Connection[Any],
+        staged: Staged,
+        batch_id: int,
+        correction_days: int | None,
+        as_of: datetime | None,
     ) -> None:
         self.conn = conn
         self.feed = staged.feed
         self.days = staged.days
-        self.sql = Clauses(staged.feed, staged.columns, everywhere=correction_days is None)
+        self.sql = Clauses(staged, everywhere=correction_days is None)
         self.merged = Merged()
         self.parameters = {
             "batch_id": batch_id,
             "days": correction_days,
             "first_day": min(staged.days, default=None),
             "last_day": max(staged.days, default=None),
+            "as_of": as_of,
         }
 
     def run(self) -> Merged:
         if self.feed.snapshots_of:
-            self._drop_snapshots_that_say_nothing_new()
+            self._date_snapshots()
         self._execute("analyze {stage}")
         superseded = self._drop_superseded()
+        if self.feed.snapshots_of:
+            self._drop_snapshots_that_say_nothing_new()
         existing = self._find_existing()
         if existing:
             self._replace_existing()
@@ -91,25 +105,33 @@ class _Merge:
         row: tuple[Any, ...] | None = self._execute(text, **clauses).fetchone()
         return row or ()
 
+    def _date_snapshots(self) -> None:
+        """Rows without a time of their own take this moment's, or the one that they are said to be of."""
+        self._execute(
+            "update {stage} set ingestion_timestamp = {moment} where ingestion_timestamp is null", moment=_MOMENT
+        )
+
     def _drop_snapshots_that_say_nothing_new(self) -> None:
-        """Rows without a time of their own take this moment's, unless the newest snapshot says the same."""
-        self.merged.duplicate += self._execute(
+        """Of the rows that were dated here, the last of each subject by now, those that the newest snapshot until then says."""
+        dropped = self._execute(
             """
             delete from {stage} as s
             using (
                 select distinct on ({subject}) *
                 from {table}
+                where %(as_of)s::timestamptz is null or ingestion_timestamp is null or ingestion_timestamp <= {moment}
                 order by {subject}, ingestion_timestamp desc nulls last, id desc
             ) as r
-            where s.ingestion_timestamp is null and {same_subject} and {same}
+            where s.ingestion_timestamp = {moment} and {same_subject} and {same}
             """,
             subject=listed(self.feed.snapshots_of),
+            moment=_MOMENT,
             same_subject=AND.join(sql.SQL("r.{0} = s.{0}").format(sql.Identifier(n)) for n in self.feed.snapshots_of),
             same=self.sql.same("r", "s"),
         ).rowcount
-        self._execute(
-            "update {stage} set ingestion_timestamp = now() at time zone 'utc' where ingestion_timestamp is null"
-        )
+        if dropped:
+            self._execute("analyze {stage}")
+        self.merged.duplicate += dropped
 
     def _drop_superseded(self) -> bool:
         """Drop the rows that a later row of the same file replaces. Whether there were any."""
@@ -233,7 +255,7 @@ class _Merge:
             where e.place = 1 and e.before is not null and {r_found_for_s}
             """,
             names=self.sql.names,
-            values=self.sql.values,
+            values=self.sql.updated_values,
             r_found_for_s=self.sql.r_found_for_s,
         ).rowcount
 

@@ -16,7 +16,8 @@ from dpm_assets.loads.merging import Overtaken
 
 
 class Contradicted(Exception):
-    """The file holds a trade at two dates: only the careful path tells which row of it is the later one."""
+    """What becomes of an old copy only the careful path tells: the file holds its trade at two dates, or lacks a column of which
+    the copy holds a value."""
 
 
 @dataclass
@@ -27,11 +28,15 @@ class Moved:
     months: set[date] = field(default_factory=set)
 
 
-def remove_old_copies(conn: psycopg.Connection[Any], direct: DirectCopy, correction_days: int | None) -> Moved:
+def remove_old_copies(
+    conn: psycopg.Connection[Any], direct: DirectCopy, correction_days: int | None, stood_in: frozenset[str]
+) -> Moved:
     """Remove the old copies inside the load's transaction, under the feed's lock, and keep their images.
 
     `correction_days` tells how far either side of its new date the old copy of a trade is looked for; None: everywhere.
-    Raises Contradicted when the copy is the load's own, Overtaken when another writer came in between.
+    `stood_in`: the columns in which the rows hold what stood in for a missing value.
+    Raises Contradicted when a copy is the load's own, or holds a value that the rows of the file cannot bring; Overtaken when
+    another writer came in between.
     """
     if not direct.rows:
         return Moved()
@@ -49,16 +54,7 @@ def remove_old_copies(conn: psycopg.Connection[Any], direct: DirectCopy, correct
     if not found:
         return Moved()
     conn.execute("analyze pg_temp.load_old_copies")
-    contradicted, rows, months = _one(
-        conn,
-        """
-        select coalesce(bool_or(r.load_batch_id is not distinct from %(batch_id)s), false),
-            count(distinct (c.account_id, c.trade_id)), array_agg(distinct date_trunc('month', c.old_date)::date)
-        from pg_temp.load_old_copies as c
-        join {table} as r on r.account_id = c.account_id and r.trade_id = c.trade_id and r.trade_date = c.old_date
-        """,
-        parameters,
-    )
+    contradicted, rows, months = _judged(conn, _holds_more(direct, stood_in), parameters)
     if contradicted:
         raise Contradicted
     kept = conn.execute(_statement(_KEEP), parameters).rowcount
@@ -68,22 +64,46 @@ def remove_old_copies(conn: psycopg.Connection[Any], direct: DirectCopy, correct
     return Moved(rows, set(months))
 
 
-def _statement(text: str, everywhere: bool = False) -> sql.Composed:
+def _statement(text: str, everywhere: bool = False, **more: sql.Composable) -> sql.Composed:
     near = sql.SQL(
         "r.trade_date between %(first_day)s::date - %(days)s::integer and %(last_day)s::date + %(days)s::integer "
-        "and r.trade_date between n.trade_date - %(days)s::integer and n.trade_date + %(days)s::integer"
+        "and (r.load_batch_id = %(batch_id)s"  # a later row of the file, however far away
+        " or r.trade_date between n.trade_date - %(days)s::integer and n.trade_date + %(days)s::integer)"
     )
     return sql.SQL(text).format(
         table=sql.Identifier(SCHEMA, "raw_trades_closed"),
         corrections=sql.Identifier(SCHEMA, "load_corrections"),
         near=sql.SQL("true") if everywhere else near,
+        **more,
     )
 
 
-def _one(conn: psycopg.Connection[Any], text: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
-    row: tuple[Any, ...] | None = conn.execute(_statement(text), parameters).fetchone()
+def _judged(
+    conn: psycopg.Connection[Any], holds_more: sql.Composable, parameters: dict[str, Any]
+) -> tuple[bool, int, list[date]]:
+    """Whether the copies are for the careful path; of how many trades they are, and the months that they stand in."""
+    statement = _statement(_JUDGE, holds_more=holds_more)
+    row: tuple[bool, int, list[date]] | None = conn.execute(statement, parameters).fetchone()
     assert row is not None
     return row
+
+
+def _holds_more(direct: DirectCopy, stood_in: frozenset[str]) -> sql.Composable:
+    """Whether r, an old copy, holds a value of a column that the file lacks, and one of its own where another column stands for
+    that: a correction keeps what it does not tell. When a row was taken in, every load says itself."""
+    given = {column.name for column in direct.columns}
+    lacked = [column.name for column in direct.feed.columns if column.name not in given and not column.default]
+    return sql.SQL(" or ").join(
+        [
+            sql.SQL("false"),
+            *(sql.SQL("r.{} is not null").format(sql.Identifier(name)) for name in lacked),
+            *(_is_its_own(name, direct.feed.stands_for[name]) for name in sorted(stood_in)),
+        ]
+    )
+
+
+def _is_its_own(name: str, stands_for_it: str) -> sql.Composed:
+    return sql.SQL("r.{} is distinct from r.{}").format(sql.Identifier(name), sql.Identifier(stands_for_it))
 
 
 # `create table as` may use parallel workers, `insert ... select` may not.
@@ -95,6 +115,12 @@ join {table} as r
     on r.account_id = n.account_id and r.trade_id = n.trade_id and r.trade_date <> n.trade_date and {near}
 where n.load_batch_id = %(batch_id)s and n.id > %(first_id)s
     and n.trade_date between %(first_day)s and %(last_day)s
+"""
+_JUDGE = """
+select coalesce(bool_or(r.load_batch_id is not distinct from %(batch_id)s or {holds_more}), false),
+    count(distinct (c.account_id, c.trade_id)), array_agg(distinct date_trunc('month', c.old_date)::date)
+from pg_temp.load_old_copies as c
+join {table} as r on r.account_id = c.account_id and r.trade_id = c.trade_id and r.trade_date = c.old_date
 """
 _KEEP = """
 insert into {corrections} (batch_id, key, kind, before)

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
 
 from dpm_assets.errors import DpmError
+from dpm_assets.loads.feeds import Feed
+from dpm_assets.loads.newer_than_rejects import check_nothing_newer
 
 
 class NothingMended(DpmError):
@@ -16,27 +19,40 @@ class NothingMended(DpmError):
 @dataclass(frozen=True)
 class Retry:
     """The rows of this load are rejects of `batch_id`: the row that begins at `file_lines[i]` is the one that stood at
-    `reject_lines[i]`. They may `replace` what later batches have loaded only if that was asked for."""
+    `reject_lines[i]`. They may `replace` what later batches have loaded only if that was asked for; else they are as old as
+    the file that they came in, whose load began at `loaded_at`."""
 
     batch_id: int
     name: str
     file_lines: list[int] = field(repr=False)
     reject_lines: list[int] = field(repr=False)
     replace: bool
+    loaded_at: datetime
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The time that snapshots without one take; None: that of this load."""
+        return None if self.replace else self.loaded_at
 
 
 def settle_rejects(
-    conn: psycopg.Connection[Any], retry: Retry, new_batch: int, rows_kept: int, rejects: Iterable[bytes]
+    conn: psycopg.Connection[Any],
+    feed: Feed,
+    retry: Retry,
+    new_batch: int,
+    *,
+    rows_kept: int,
+    rejects: Iterable[bytes],
 ) -> None:
     """Inside the load's transaction: rejects that are good now are resolved by the new batch, the others stay open with
     the reason of today. `rejects` are lines for COPY load_rejects.
 
-    Raises NothingMended when no row is good, DpmError when one would replace what a later batch has loaded.
+    Raises NothingMended when no row is good, and what `check_nothing_newer` raises.
     """
     if not rows_kept:
         raise NothingMended(f"No reject of batch {retry.batch_id} is good yet: all of them stay as they are.")
     if not retry.replace:
-        _check_nothing_newer(conn, retry, new_batch)
+        check_nothing_newer(conn, feed, retry.batch_id, retry.loaded_at, new_batch)
     conn.execute(
         "create temporary table still_rejected (like prop_trading_model.load_rejects including defaults) on commit drop"
     )
@@ -60,22 +76,3 @@ def settle_rejects(
             "reject_lines": retry.reject_lines,
         },
     )
-
-
-def _check_nothing_newer(conn: psycopg.Connection[Any], retry: Retry, new_batch: int) -> None:
-    """A reject is as old as its file: loaded now, it must not pass for newer than what came after that file."""
-    row = conn.execute(
-        """
-        select count(*), min(key::text), max((before ->> 'load_batch_id')::bigint)
-        from prop_trading_model.load_corrections
-        where batch_id = %s and kind <> 'superseded' and coalesce((before ->> 'load_batch_id')::bigint > %s, true)
-        """,
-        [new_batch, retry.batch_id],
-    ).fetchone()
-    if row and row[0]:
-        count, key, later = row
-        by = f"by batch {later} and others" if later else "by somebody else"
-        raise DpmError(
-            f"{count:,} rejects of batch {retry.batch_id} would replace rows that were written since, {by}, for example "
-            f"{key}. Nothing was loaded. If the rejects are the newer ones, retry with --replace."
-        )

@@ -28,6 +28,7 @@ class Staged:
 
     feed: Feed
     columns: tuple[Column, ...]  # those that the file, or what stands in for a missing one, gives
+    stood_in: frozenset[str]  # those of which the file itself says nothing
     rows_kept: int = 0
     days: set[date] = field(default_factory=set)
 
@@ -35,9 +36,11 @@ class Staged:
 class Stage:
     """The temporary table, filled chunk by chunk. It outlives its transaction, unless that is rolled back."""
 
-    def __init__(self, conn: psycopg.Connection[Any], feed: Feed, columns: tuple[Column, ...]) -> None:
+    def __init__(
+        self, conn: psycopg.Connection[Any], feed: Feed, columns: tuple[Column, ...], stood_in: frozenset[str]
+    ) -> None:
         self._conn = conn
-        self.staged = Staged(feed, columns)
+        self.staged = Staged(feed, columns, stood_in)
         conn.execute(_create(self.staged))
         names = sql.SQL(", ").join(sql.Identifier(name) for name in (*(c.name for c in columns), FILE_ROW))
         # FREEZE: the rows are never looked at by anyone else, so no hint bits need to be written when they are read.

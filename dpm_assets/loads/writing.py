@@ -80,7 +80,7 @@ class Writing:
         for rows or old copies of them in months that are not hot."""
         discard_stage(self.conn)
         with self.conn.transaction():
-            stage = Stage(self.conn, self.feed, self.columns)
+            stage = Stage(self.conn, self.feed, self.columns, self.entry.header.stood_in)
             for chunk in self._counted(chunks):
                 stage.take(chunk)
         self.entry.source.check_unchanged()
@@ -126,7 +126,7 @@ class Writing:
             if result := self._earlier():
                 raise psycopg.Rollback(transaction)
             targets.attach()
-            moved = remove_old_copies(self.conn, direct, self.options.correction_days)
+            moved = remove_old_copies(self.conn, direct, self.options.correction_days, self.entry.header.stood_in)
             copies.look(self.entry.batch_id, direct.days, self.options.correction_days)
             merged = Merged(
                 inserted=direct.rows - moved.rows,
@@ -158,6 +158,7 @@ class Writing:
         return ledger.already_loaded(self.conn, self.entry.source, self.entry.feed)
 
     def _merge(self, staged: Staged) -> Merged:
+        retry = self.options.retry
         removal = removal_of(self.conn, self.feed, self.entry.batch_id, self.options)
         return merge(
             self.conn,
@@ -165,6 +166,7 @@ class Writing:
             self.entry.batch_id,
             self.options.correction_days,
             None if self._why_nothing_removed() else removal,
+            as_of=retry.as_of if retry else None,
         )
 
     def _why_nothing_removed(self) -> str:
