@@ -1,5 +1,6 @@
 """The raw tables in the asset graph: one asset a feed; loads from the landing folder appear in it with their numbers."""
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from dpm_assets.definitions import defs
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.assets import FEED_ASSETS
 from dpm_assets.loads.feeds import FEEDS
+from dpm_assets.loads.load import LoadResult, load_file
 from dpm_assets.loads.sensors import landing_sensor
 from dpm_assets.loads.waiting import load_waiting
 from dpm_assets.months import MONTHS, YEARS
@@ -105,6 +107,27 @@ def test_with_the_server_out_of_reach_the_rest_is_left_for_the_next_time(
     monkeypatch.setattr("dpm_assets.loads.waiting._answers", lambda _: False)
     loaded = load_waiting(cast(Any, dg.get_dagster_logger()), db, ["trades"])
     assert tried == ["1.csv"] and len(loaded.errors) == 1
+
+
+def test_an_error_that_nobody_thought_of_is_told_with_its_place_and_keeps_no_other_file_waiting(
+    landing: Path, db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file comes first, since it is the oldest."""
+    odd = write(folder(landing, "trades") / "odd.csv", trade("T1"))
+    os.utime(odd, (1, 1))
+    write(landing / "trades" / "good.csv", trade("T2"))
+
+    def stumbling(db: Database, path: Path, *given: Any, **asked: Any) -> LoadResult:
+        if path.name == "odd.csv":
+            raise ZeroDivisionError("in a reader")
+        return load_file(db, path, *given, **asked)
+
+    monkeypatch.setattr("dpm_assets.loads.load.load_file", stumbling)
+    loaded = load_waiting(cast(Any, logging.getLogger("tests")), db, ["trades"])
+    assert [type(error) for error in loaded.errors] == [ZeroDivisionError]
+    assert [result.status for result in loaded.results] == ["loaded"]
+    assert odd.exists() and (landing / "trades" / "done" / "good.csv").exists()
+    assert "odd.csv stays" in caplog.text and "in stumbling" in caplog.text
 
 
 def test_a_file_of_a_clock_that_is_ahead_is_loaded_when_it_is_quiet(
