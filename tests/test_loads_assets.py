@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,45 @@ def test_a_file_that_has_to_wait_keeps_no_other_waiting(
     assert late.exists() and (landing / "trades" / "done" / "good.csv").exists()
     assert value(db, "select array_agg(trade_id) from raw_trades_closed") == ["T2"]
     assert list(events(instance, "raw_trades_closed")) == ["2025-03-01"]
+
+
+def test_a_file_that_stays_is_tried_alone_and_ever_later_and_keeps_no_later_one_waiting(
+    landing: Path, db: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its month is on its way into the archive."""
+
+    def first_pause(seconds: int) -> None:
+        monkeypatch.setattr("dpm_assets.runs.FIRST_PAUSE_SECONDS", seconds)
+
+    def files_of(asked: dg.RunRequest) -> list[str]:
+        return [Path(file).name for file in asked.run_config["ops"]["load_files"]["config"]["files"]]
+
+    monkeypatch.setattr("dpm_assets.runs.LONGEST_PAUSE_SECONDS", 1_000_000)
+    first_pause(1_000)
+    with db.connection(None) as conn:
+        conn.execute(
+            "insert into partition_state (parent_table, lower, state) values ('raw_trades_closed', '2024-01-01', 'archiving')"
+        )
+    write(folder(landing, "trades") / "late.csv", trade("T1", "2024-01-05"))
+    _, result = tick_and_run(instance)
+    assert not result.success
+    assert isinstance(landing_sensor(dg.build_sensor_context(instance)), dg.SkipReason)
+    write(landing / "trades" / "good.csv", trade("T2"))
+    asked, result = tick_and_run(instance)
+    assert result.success and files_of(asked) == ["good.csv"]
+    assert isinstance(landing_sensor(dg.build_sensor_context(instance)), dg.SkipReason), "it waits as long as before"
+    write(landing / "trades" / "next.csv", trade("T3"))
+    first_pause(0)
+    asked, result = tick_and_run(instance)
+    assert not result.success and files_of(asked) == ["late.csv"]
+    first_pause(1_000)
+    asked, result = tick_and_run(instance)
+    assert result.success and files_of(asked) == ["next.csv"]
+    skipped = landing_sensor(dg.build_sensor_context(instance))
+    assert isinstance(skipped, dg.SkipReason)
+    said = re.search(r"trying these files again in (\d+) s", skipped.skip_message or "")
+    assert said and 1_000 < int(said[1]) <= 2_000, "twice as long as after its first failure"
+    assert value(db, "select string_agg(trade_id, ',' order by trade_id) from raw_trades_closed") == "T2,T3"
 
 
 def test_with_the_server_out_of_reach_the_rest_is_left_for_the_next_time(
