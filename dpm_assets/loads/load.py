@@ -78,7 +78,7 @@ def _load_with(db: Database, source: Source, header: Header, options: Options) -
     with db.connection("dpm_loader") as conn, _working(options.turn, conn):
         if not options.turn.is_first((header.feed.name, source.sha256)):
             options.turn.wait_idle(conn)
-        if earlier := ledger.already_loaded(conn, source, header.feed.name):
+        if earlier := ledger.already_loaded(conn, source, header.feed.name, options.named):
             return earlier
         entry = ledger.open_entry(conn, source, header, _remarks(header), options.retry)
         options.turn.has_number()
@@ -121,7 +121,7 @@ def _load(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) 
                 raise
             # Such as the end of a lock_timeout, for which a file before this one held the lock.
             options.turn.wait_idle(conn)
-        if earlier := ledger.already_loaded(conn, entry.source, entry.feed):
+        if earlier := ledger.already_loaded(conn, entry.source, entry.feed, options.named):
             return earlier
         if not ahead:
             break
