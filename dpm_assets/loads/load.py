@@ -65,7 +65,8 @@ def load_file(
         RejectLimit.parse(max_rejects), full_history, complete, replace_days, progress, retry, turn or Turn()
     )
     begun = time.monotonic()
-    with explained(public_name(path)), taken(path, follow_links) as source:
+    with explained(public_name(path)), taken(path, follow_links) as found:
+        source = replace(found, sha256=retry.fingerprint(found.sha256)) if retry else found
         header = read_header(source, feed)
         options.check(header.feed)
         result = _load_with(db, source, header, options)
