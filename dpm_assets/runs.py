@@ -45,10 +45,15 @@ def failures_in_a_row(instance: dg.DagsterInstance, job_name: str) -> list[dg.Da
 
 
 def pause_after_failures(instance: dg.DagsterInstance, job_name: str) -> float:
-    """Seconds still to wait before the next try: doubled with each failure in a row."""
+    """Seconds still to wait before the next try after failures in a row; none when it is not above 0."""
     failed = failures_in_a_row(instance, job_name)
     if not failed:
         return 0.0
     record = instance.get_run_record_by_id(failed[0].run_id)
     ended = (record.end_time if record else None) or time.time()
-    return ended + min(FIRST_PAUSE_SECONDS * 2.0 ** (len(failed) - 1), LONGEST_PAUSE_SECONDS) - time.time()
+    return ended + pause_after(len(failed)) - time.time()
+
+
+def pause_after(failures: int) -> float:
+    """Seconds between the last of so many failures in a row and the next try: doubled with each."""
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1), LONGEST_PAUSE_SECONDS)

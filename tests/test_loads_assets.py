@@ -1,6 +1,8 @@
 """The raw tables in the asset graph: one asset a feed; loads from the landing folder appear in it with their numbers."""
 
+import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from dpm_assets.definitions import defs
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.assets import FEED_ASSETS
 from dpm_assets.loads.feeds import FEEDS
+from dpm_assets.loads.load import LoadResult, load_file
 from dpm_assets.loads.sensors import landing_sensor
 from dpm_assets.loads.waiting import load_waiting
 from dpm_assets.months import MONTHS, YEARS
@@ -90,6 +93,45 @@ def test_a_file_that_has_to_wait_keeps_no_other_waiting(
     assert list(events(instance, "raw_trades_closed")) == ["2025-03-01"]
 
 
+def test_a_file_that_stays_is_tried_alone_and_ever_later_and_keeps_no_later_one_waiting(
+    landing: Path, db: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its month is on its way into the archive."""
+
+    def first_pause(seconds: int) -> None:
+        monkeypatch.setattr("dpm_assets.runs.FIRST_PAUSE_SECONDS", seconds)
+
+    def files_of(asked: dg.RunRequest) -> list[str]:
+        return [Path(file).name for file in asked.run_config["ops"]["load_files"]["config"]["files"]]
+
+    monkeypatch.setattr("dpm_assets.runs.LONGEST_PAUSE_SECONDS", 1_000_000)
+    first_pause(1_000)
+    with db.connection(None) as conn:
+        conn.execute(
+            "insert into partition_state (parent_table, lower, state) values ('raw_trades_closed', '2024-01-01', 'archiving')"
+        )
+    write(folder(landing, "trades") / "late.csv", trade("T1", "2024-01-05"))
+    _, result = tick_and_run(instance)
+    assert not result.success
+    assert isinstance(landing_sensor(dg.build_sensor_context(instance)), dg.SkipReason)
+    write(landing / "trades" / "good.csv", trade("T2"))
+    asked, result = tick_and_run(instance)
+    assert result.success and files_of(asked) == ["good.csv"]
+    assert isinstance(landing_sensor(dg.build_sensor_context(instance)), dg.SkipReason), "it waits as long as before"
+    write(landing / "trades" / "next.csv", trade("T3"))
+    first_pause(0)
+    asked, result = tick_and_run(instance)
+    assert not result.success and files_of(asked) == ["late.csv"]
+    first_pause(1_000)
+    asked, result = tick_and_run(instance)
+    assert result.success and files_of(asked) == ["next.csv"]
+    skipped = landing_sensor(dg.build_sensor_context(instance))
+    assert isinstance(skipped, dg.SkipReason)
+    said = re.search(r"trying these files again in (\d+) s", skipped.skip_message or "")
+    assert said and 1_000 < int(said[1]) <= 2_000, "twice as long as after its first failure"
+    assert value(db, "select string_agg(trade_id, ',' order by trade_id) from raw_trades_closed") == "T2,T3"
+
+
 def test_with_the_server_out_of_reach_the_rest_is_left_for_the_next_time(
     landing: Path, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +147,27 @@ def test_with_the_server_out_of_reach_the_rest_is_left_for_the_next_time(
     monkeypatch.setattr("dpm_assets.loads.waiting._answers", lambda _: False)
     loaded = load_waiting(cast(Any, dg.get_dagster_logger()), db, ["trades"])
     assert tried == ["1.csv"] and len(loaded.errors) == 1
+
+
+def test_an_error_that_nobody_thought_of_is_told_with_its_place_and_keeps_no_other_file_waiting(
+    landing: Path, db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file comes first, since it is the oldest."""
+    odd = write(folder(landing, "trades") / "odd.csv", trade("T1"))
+    os.utime(odd, (1, 1))
+    write(landing / "trades" / "good.csv", trade("T2"))
+
+    def stumbling(db: Database, path: Path, *given: Any, **asked: Any) -> LoadResult:
+        if path.name == "odd.csv":
+            raise ZeroDivisionError("in a reader")
+        return load_file(db, path, *given, **asked)
+
+    monkeypatch.setattr("dpm_assets.loads.load.load_file", stumbling)
+    loaded = load_waiting(cast(Any, logging.getLogger("tests")), db, ["trades"])
+    assert [type(error) for error in loaded.errors] == [ZeroDivisionError]
+    assert [result.status for result in loaded.results] == ["loaded"]
+    assert odd.exists() and (landing / "trades" / "done" / "good.csv").exists()
+    assert "odd.csv stays" in caplog.text and "in stumbling" in caplog.text
 
 
 def test_a_file_of_a_clock_that_is_ahead_is_loaded_when_it_is_quiet(

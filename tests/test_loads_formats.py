@@ -163,6 +163,34 @@ def test_nested_columns_of_parquet_become_documents(db: Database, tmp_path: Path
     ) == ('{"at": null, "scores": [1, null], "market_sentiment": "bullish"}{"EURUSD": 1.5}{0.5,2}')
 
 
+def test_a_nested_value_that_json_cannot_say_costs_its_row_alone(db: Database, tmp_path: Path) -> None:
+    """Bytes that are not UTF-8, and a date of the year 15659; nanoseconds end with microseconds."""
+    news = pa.StructArray.from_arrays(
+        [
+            pa.array([b"calm", b"Z\xf6lle", b"far", b"calm"], pa.binary()).cast(pa.string(), safe=False),
+            pa.array([20_150, 20_150, 5_000_000, None], pa.int32()).cast(pa.date32()),
+            pa.array([1741003200123456789, 1, 2, None], pa.timestamp("ns")),
+        ],
+        ["headline", "day", "at"],
+    )
+    table = pa.table({
+        "date": ["2025-03-03", "2025-03-04", "2025-03-05", "2025-03-06"],
+        "market_news": pa.ListArray.from_arrays(pa.array([0, 1, 2, 3, 4], pa.int32()), news),
+    })  # fmt: skip
+    pa.parquet.write_table(table, tmp_path / "r.parquet")
+    load_file(db, tmp_path / "r.parquet")
+    assert rows(db, "select date::text, market_news::text from raw_regimes_daily order by date") == [
+        ("2025-03-03", '[{"at": "2025-03-03T12:00:00.123456", "day": "2025-03-03", "headline": "calm"}]'),
+        ("2025-03-06", '[{"at": null, "day": null, "headline": "calm"}]'),
+    ]
+    found = rows(db, "select line, damaged, reason from load_rejects order by line")
+    assert [(line, damaged) for line, damaged, _ in found] == [(2, True), (3, True)]
+    assert all(reason.startswith("market_news cannot be said in JSON (") for *_, reason in found)
+    assert (
+        "utf-8" in found[0][2] and "expected text in UTF-8, and dates and times of the years 1 to 9999" in found[1][2]
+    )
+
+
 def test_rows_of_parquet_are_numbered_across_batches_and_row_groups(db: Database, tmp_path: Path) -> None:
     count = 40_000
     table = pa.table({

@@ -103,6 +103,21 @@ def test_a_retry_does_not_pass_for_newer_than_what_came_after_its_file(
     assert float(value(db, "select profit from raw_trades_closed where trade_id = 'T1'")) == 1
 
 
+def test_the_same_rows_that_two_batches_have_rejected_are_retried_for_each(
+    db: Database, tmp_path: Path, first_month: pytest.MonkeyPatch
+) -> None:
+    row = trade("T1", "2021-05-03")
+    first, second = (load_file(db, write(tmp_path / "any.csv", row, trade(name))) for name in ("T2", "T3"))
+    set_first_month(first_month, "2021-01")
+    retried = [retry_rejects(db, batch.batch_id) for batch in (first, second)]
+    assert [(each.resolved, each.still_open) for each in retried] == [(1, 0), (1, 0)]
+    assert [each.result and (each.result.rows_inserted, each.result.rows_duplicate) for each in retried] == [
+        (1, 0),
+        (0, 1),
+    ]
+    assert stored(db) == [("T1", 3), ("T2", 1), ("T3", 2)]
+
+
 def test_an_open_quote_does_not_make_one_row_of_two_rejects(db: Database, tmp_path: Path) -> None:
     """Each half was rejected where it stood in its file; one after the other they would make a good row."""
     first = load_file(db, write(tmp_path / "one.csv", trade("T1", lots="0"), trade("T2")))

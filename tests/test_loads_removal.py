@@ -7,6 +7,7 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
+from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.load import load_file
 from dpm_assets.loads.undo import undo_load
 from tests.trade_rows import rows, trade, value, write
@@ -104,6 +105,22 @@ def test_a_full_export_with_rejects_busts_nothing(db: Database, tmp_path: Path) 
     result = load_file(db, write(tmp_path / "two.csv", trade("T1"), trade("T3", side="HOLD")), replace_days=True)
     assert result.rows_removed == 0 and "nothing was removed" in result.message
     assert [trade_id for trade_id, _ in trades(db)] == ["T1", "T2"]
+
+
+def test_a_file_that_was_loaded_without_an_option_is_not_passed_over_with_it(db: Database, tmp_path: Path) -> None:
+    load_file(db, write(tmp_path / "one.csv", trade("T1"), trade("T2")))
+    path = write(tmp_path / "two.csv", trade("T1"))
+    plain = load_file(db, path)
+    with pytest.raises(
+        FileRefused,
+        match=r"two\.csv was loaded before as batch 2 .*, without --replace-days\. Undo that batch \(dpm loads undo 2\)",
+    ):
+        load_file(db, path, replace_days=True)
+    assert [trade_id for trade_id, _ in trades(db)] == ["T1", "T2"]
+    undo_load(db, plain.batch_id)
+    assert load_file(db, path, replace_days=True).rows_removed == 1
+    assert [trade_id for trade_id, _ in trades(db)] == ["T1"]
+    assert [load_file(db, path, replace_days=asked).status for asked in (True, False)] == ["already loaded"] * 2
 
 
 def test_what_a_feed_has_no_meaning_for_is_refused(db: Database, tmp_path: Path) -> None:

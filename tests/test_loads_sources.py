@@ -4,6 +4,8 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
 
 import fsspec
 import pytest
@@ -13,7 +15,7 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileMissing, FileRefused
 from dpm_assets.loads.feeds import FEEDS
-from dpm_assets.loads.finding import find_files
+from dpm_assets.loads.finding import find_files, url_of_found
 from dpm_assets.loads.load import load_file
 from dpm_assets.loads.taking import public_name, taken
 from tests.feed_rows import ROWS
@@ -69,6 +71,47 @@ def test_files_are_found_in_folders_by_patterns_and_at_urls(tmp_path: Path) -> N
     fsspec.filesystem("memory").put(str(tmp_path / "b.csv"), f"{secret}/b.csv")
     assert list(find_files([f"{secret}/*.csv"])) == [f"{secret}/b.csv"]
     assert list(find_files([f"{base}/*.csv", "s3://bucket/key.csv"])) == [found[0], "s3://bucket/key.csv"]
+
+
+class Hosted(MemoryFileSystem):  # type: ignore[misc]
+    """A file system whose paths lack the host and the login of its URLs, as those of SFTP do."""
+
+    protocol = "hosted"
+    store: ClassVar[dict[str, object]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(urlsplit(path).path if "://" in path else path))
+
+
+def test_files_of_a_host_are_found_in_its_root_and_in_a_folder_called_like_the_user() -> None:
+    fsspec.register_implementation("hosted", Hosted, clobber=True)
+    fsspec.filesystem("hosted").pipe_file("/trades/a.csv", b"x")
+    for place in ("", "trades/", "trades/*.csv"):
+        assert list(find_files([f"hosted://trades:pass-w0rd@host/{place}"])) == [
+            "hosted://trades:pass-w0rd@host/trades/a.csv"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "file", "expected"),
+    [
+        ("sftp://u:p@host/", "/", "/a.csv", "sftp://u:p@host/a.csv"),
+        ("sftp://trades:p@host/trades/", "/trades", "/trades/a.csv", "sftp://trades:p@host/trades/a.csv"),
+        ("sftp://trades/trades/*.csv", "/trades/*.csv", "/trades/a.csv", "sftp://trades/trades/a.csv"),
+        ("s3://bucket/", "bucket", "bucket/a.csv", "s3://bucket/a.csv"),
+        ("s3://in/in/*.csv", "in/in/*.csv", "in/in/a.csv", "s3://in/in/a.csv"),
+        ("abfs://box@account/", "box", "box/a.csv", "abfs://box@account/a.csv"),
+        ("abfs://box@account/in/", "box/in", "box/in/a.csv", "abfs://box@account/in/a.csv"),
+        ("https://u:p@host/in/", "https://u:p@host/in/", "https://u:p@host/in/a.csv", "https://u:p@host/in/a.csv"),
+        ("simplecache::sftp://in:p@host/in/", "/in", "/in/a.csv", "simplecache::sftp://in:p@host/in/a.csv"),
+        ("zip://d*/*.csv::s3://in/d.zip", "d*/*.csv", "d1/a.csv", "zip://d1/a.csv::s3://in/d.zip"),
+        ("simplecache::/in/", "/in", "/in/a.csv", "simplecache::/in/a.csv"),
+    ],
+)
+def test_the_url_of_a_file_that_was_found_keeps_host_and_login(url: str, path: str, file: str, expected: str) -> None:
+    assert url_of_found(file, url, path) == expected
 
 
 @pytest.mark.parametrize("place", ["", "*.parquet", "memory://empty/", "memory://empty/*.csv"])

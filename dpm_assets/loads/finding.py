@@ -54,10 +54,28 @@ def _at_url(url: str) -> Iterator[str]:
             f"{public_name(url)} cannot be listed ({type(error).__name__}). Check the credentials."
         ) from None
     fitting = [file for file in sorted(found) if wild or _has_rows(file)]
-    # The same URL, host and credentials included, with another path: what a file system calls a file lacks them.
-    path = path.strip("/")
-    urls = [url.replace(path, str(file).strip("/"), 1).removesuffix("/") for file in fitting]
+    urls = [url_of_found(str(file), url, path) for file in fitting]
     yield from _some(urls, public_name(url), "holds no file")
+
+
+def url_of_found(file: str, url: str, path: str) -> str:
+    """The URL of a file that a file system found at `url`, of which it calls the place `path`: with the host and the login, which
+    its own names lack."""
+    file, path = file.strip("/"), path.strip("/")
+    if is_url(path) or "://" not in url:
+        # HTTP calls a file by its URL, and files of this machine that are read through a cache have no host.
+        return url.replace(path, file, 1).removesuffix("/")
+    chain = url.split("::")
+    where = next(number for number, part in enumerate(chain) if "://" in part)  # a cache before it has no path
+    scheme, _, place = chain[where].partition("://")
+    host, _, asked = place.partition("/")
+    if path == place.strip("/"):  # a bucket stands in the place of the host, and counts as a part of the path
+        chain[where] = f"{scheme}://{file}"
+    else:
+        asked = asked.strip("/")
+        container = path.removesuffix(asked) if path.endswith(asked) else ""  # of container@account; mostly nothing
+        chain[where] = f"{scheme}://{host}/{file.removeprefix(container).lstrip('/')}"
+    return "::".join(chain)
 
 
 def _has_rows(name: str) -> bool:

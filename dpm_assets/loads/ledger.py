@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.header import Header
 from dpm_assets.loads.rejects import LISTED_WHEN_REFUSED, Rejects
 from dpm_assets.loads.result import LoadResult
@@ -43,21 +44,35 @@ def lock_feed(conn: psycopg.Connection[Any], feed: str) -> None:
     conn.execute("select pg_advisory_xact_lock(hashtextextended('prop_trading_model.loads.' || %s, 0))", [feed])
 
 
-def already_loaded(conn: psycopg.Connection[Any], source: Source, feed: str) -> LoadResult | None:
-    """What the ledger says of this content in this feed, or None when it was never loaded."""
+def already_loaded(conn: psycopg.Connection[Any], source: Source, feed: str, asked: list[str]) -> LoadResult | None:
+    """What the ledger says of this content in this feed, or None when it was never loaded.
+
+    Raises FileRefused when it was loaded without one of the options that are `asked` for: what they do has not been done.
+    """
     row = conn.execute(
         """
-        select batch_id, file, finished_at, months from prop_trading_model.load_batches
+        select batch_id, file, finished_at, months, options from prop_trading_model.load_batches
         where feed = %s and sha256 = %s and status = 'loaded'
         """,
         [feed, source.sha256],
     ).fetchone()
     if not row:
         return None
-    batch_id, file, finished_at, months = row
-    message = f"loaded before as batch {batch_id} ({file}, {finished_at:%Y-%m-%d %H:%M} UTC): nothing to do"
+    batch_id, file, finished_at, months, options = row
+    before = f"loaded before as batch {batch_id} ({file}, {finished_at:%Y-%m-%d %H:%M} UTC)"
+    if lacking := [f"--{option.replace(' ', '-')}" for option in asked if option not in options]:
+        raise FileRefused(
+            f"{source} was {before}, without {' and '.join(lacking)}. Undo that batch (dpm loads undo {batch_id}), and then load "
+            "the file once more as now."
+        )
     return LoadResult(
-        batch_id, source.name, feed, "already loaded", months=list(months), message=message, source=source
+        batch_id,
+        source.name,
+        feed,
+        "already loaded",
+        months=list(months),
+        message=f"{before}: nothing to do",
+        source=source,
     )
 
 

@@ -65,7 +65,8 @@ def load_file(
         RejectLimit.parse(max_rejects), full_history, complete, replace_days, progress, retry, turn or Turn()
     )
     begun = time.monotonic()
-    with explained(public_name(path)), taken(path, follow_links) as source:
+    with explained(public_name(path)), taken(path, follow_links) as found:
+        source = replace(found, sha256=retry.fingerprint(found.sha256)) if retry else found
         header = read_header(source, feed)
         options.check(header.feed)
         result = _load_with(db, source, header, options)
@@ -78,7 +79,7 @@ def _load_with(db: Database, source: Source, header: Header, options: Options) -
     with db.connection("dpm_loader") as conn, _working(options.turn, conn):
         if not options.turn.is_first((header.feed.name, source.sha256)):
             options.turn.wait_idle(conn)
-        if earlier := ledger.already_loaded(conn, source, header.feed.name):
+        if earlier := ledger.already_loaded(conn, source, header.feed.name, options.named):
             return earlier
         entry = ledger.open_entry(conn, source, header, _remarks(header), options.retry)
         options.turn.has_number()
@@ -121,7 +122,7 @@ def _load(conn: psycopg.Connection[Any], entry: ledger.Entry, options: Options) 
                 raise
             # Such as the end of a lock_timeout, for which a file before this one held the lock.
             options.turn.wait_idle(conn)
-        if earlier := ledger.already_loaded(conn, entry.source, entry.feed):
+        if earlier := ledger.already_loaded(conn, entry.source, entry.feed, options.named):
             return earlier
         if not ahead:
             break

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from dpm_assets.loads.arrays import Doubles, doubles, present, strings, without
+from dpm_assets.loads.arrays import Doubles, doubles, present, without
 from dpm_assets.loads.blocks import is_text
 from dpm_assets.loads.columns import Faults, without_missing
 from dpm_assets.loads.faults import FileRefused, Reject
 from dpm_assets.loads.feeds.types import Json, Vector
 from dpm_assets.loads.header import Header
+from dpm_assets.loads.nested_values import documents_of
 from dpm_assets.loads.sifting import Sieve, Sifted
 from dpm_assets.loads.source import Source
 from dpm_assets.loads.unpacking import check_unpacked
@@ -29,7 +29,7 @@ _ROWS_ALWAYS_TAKEN, _MOST_ROWS_A_BYTE = 1_000_000, 20
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 _LONG = 1024  # bytes of a text: as many as are written out at once are still little
 _LONGEST_TEXT = 16 * 1024 * 1024  # as a line of JSON has it
-_JSON = msgspec.json.Encoder(decimal_format="number")
+_SAID_IN_JSON = "expected text in UTF-8, and dates and times of the years 1 to 9999"
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,11 @@ class ParquetSieve(Sieve[Batch]):
         faults, damaged = Faults(), set[int]()
         values: dict[str, pa.StringArray] = {}
         for column, array in given.items():
-            texts, long = _without_long(as_strings(array))
+            texts, unsaid = as_strings(array)
+            for row, reason in unsaid.items():
+                faults.add(row, f"{column} cannot be said in JSON ({reason}): {_SAID_IN_JSON}")
+            damaged.update(unsaid)
+            texts, long = _without_long(texts)
             for row in long:
                 faults.add(row, f"{column} holds more than {_LONGEST_TEXT // 1024**2} MB: expected less")
             damaged.update(long)
@@ -211,16 +215,18 @@ def _is_text(kind: pa.DataType) -> bool:
     return not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 
-def as_strings(values: pa.Array) -> pa.StringArray:
-    """Values of any type as text that their exact value can be read from; nested ones as JSON."""
+def as_strings(values: pa.Array) -> tuple[pa.StringArray, dict[int, str]]:
+    """Values of any type as text that their exact value can be read from, nested ones as JSON; and why those that cannot be said
+    in JSON are null, by row."""
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
     kind = values.type
     if pa.types.is_dictionary(kind):
         values, kind = values.dictionary_decode(), kind.value_type
-    if pa.types.is_nested(kind):
-        documents = values.to_pylist(maps_as_pydicts="lossy")
-        return strings([None if each is None else _JSON.encode(each).decode() for each in documents])
+    return documents_of(values) if pa.types.is_nested(kind) else (_plain_strings(values, kind), {})
+
+
+def _plain_strings(values: pa.Array, kind: pa.DataType) -> pa.StringArray:
     if pa.types.is_timestamp(kind):
         if kind.unit == "ns":
             values = pc.cast(pc.round_temporal(values, unit="microsecond"), pa.timestamp("us", kind.tz))

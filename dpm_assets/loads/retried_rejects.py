@@ -1,5 +1,6 @@
 """What a load does when its rows are rejects of an earlier batch: in its own transaction, it settles these rejects."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +34,10 @@ class Retry:
     def as_of(self) -> datetime | None:
         """The time that snapshots without one take; None: that of this load."""
         return None if self.replace else self.loaded_at
+
+    def fingerprint(self, sha256: str) -> str:
+        """What the ledger knows the load by, from the hash of its rows: two batches may have rejected the very same rows."""
+        return hashlib.sha256(f"{sha256} of batch {self.batch_id}".encode()).hexdigest()
 
 
 def settle_rejects(

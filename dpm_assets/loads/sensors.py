@@ -1,12 +1,14 @@
 """`landing_sensor`: loads complete files from the landing folder, many files in one run."""
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster import DagsterRunStatus, RunsFilter
 
 from dpm_assets.loads.assets import load_landing
-from dpm_assets.runs import failures_in_a_row, pause_after_failures, under_way
+from dpm_assets.runs import pause_after, under_way
 from dpm_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ LOOK_EVERY_SECONDS = 0.5
 
 # The sensor waits for a run that is under way. One whose machine died with it would be waited for without end.
 MAX_RUNTIME = {"dagster/max_runtime": "14400"}
+
+# More than there can be in the longest pause, so that a file's last failures are among them.
+_RUNS_LOOKED_AT = 100
 
 
 @dg.sensor(
@@ -34,14 +39,14 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
     if not found.files:
         return dg.SkipReason("; ".join(found.notes) or f"No file is waiting in {settings().landing}.")
     paths = [str(waiting.path) for waiting in found.files]
-    # A file that is at fault has left the folder; one that is still here after a failed run was not to blame.
-    if any(
-        path in _files_of(run) for run in failures_in_a_row(context.instance, load_landing.name)[:1] for path in paths
-    ):
-        pause = pause_after_failures(context.instance, load_landing.name)
-        if pause > 0:
-            return dg.SkipReason(f"The last load failed; trying these files again in {pause:.0f} s.")
-    return dg.RunRequest(run_config={"ops": {"load_files": {"config": {"files": paths}}}}, tags=MAX_RUNTIME)
+    # A file that is at fault has left the folder; one that is still here after a failed run was not to blame. It is tried again
+    # later and later, and without others: they neither wait for it nor count among the files of a run that fails because of it.
+    left = _seconds_until_tried_again(context.instance)
+    files = [path for path in paths if left.get(path, 1) <= 0] or [path for path in paths if path not in left]
+    if not files:
+        pause = min(left[path] for path in paths)
+        return dg.SkipReason(f"The last load failed; trying these files again in {pause:.0f} s.")
+    return dg.RunRequest(run_config={"ops": {"load_files": {"config": {"files": files}}}}, tags=MAX_RUNTIME)
 
 
 def _wait_for_files() -> "Scan":
@@ -53,6 +58,22 @@ def _wait_for_files() -> "Scan":
         time.sleep(LOOK_EVERY_SECONDS)
         found = scan(settings().landing, found)
     return found
+
+
+def _seconds_until_tried_again(instance: dg.DagsterInstance) -> dict[str, float]:
+    """Of each file whose last run failed; more with each run in a row that failed with it, whatever became of other runs."""
+    loaded, failures, ended = set[str](), Counter[str](), dict[str, float]()
+    wanted = RunsFilter(job_name=load_landing.name, statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS])
+    for record in instance.get_run_records(wanted, limit=_RUNS_LOOKED_AT):  # the newest first
+        files = set(_files_of(record.dagster_run))
+        if record.dagster_run.status is DagsterRunStatus.SUCCESS:
+            loaded |= files
+            continue
+        for path in files - loaded:
+            failures[path] += 1
+            ended.setdefault(path, record.end_time or time.time())
+    now = time.time()
+    return {path: ended[path] + pause_after(count) - now for path, count in failures.items()}
 
 
 def _files_of(run: dg.DagsterRun) -> list[str]:

@@ -1,6 +1,7 @@
 """Loading what waits in the landing folder, one file after the other."""
 
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +68,8 @@ def load_waiting(log: dg.DagsterLogManager, db: Database, feeds: Sequence[str], 
     """Load every complete file of these feeds (only those with these paths, if given).
 
     A file that is refused is moved to failed/ with the reason beside it. Neither that nor an error that is about one file (its
-    month is on its way into the archive, its folder cannot be written) keeps the others waiting; with the server out of reach
-    the rest is left for the next time.
+    month is on its way into the archive, its folder cannot be written, a reader stumbles over it) keeps the others waiting;
+    with the server out of reach the rest is left for the next time.
     """
     loaded = Loaded()
     for waiting in _complete(settings().landing):
@@ -76,12 +77,23 @@ def load_waiting(log: dg.DagsterLogManager, db: Database, feeds: Sequence[str], 
             continue
         try:
             _load_one(log, db, waiting, loaded)
-        except (DpmError, OSError) as error:
-            log.error("%s", error)
+        except Exception as error:
+            # Also what nobody has thought of: the oldest file would keep all others waiting for ever.
+            log.error("%s", _told(waiting, error))
             loaded.errors.append(error)
             if not _answers(db):
                 break
     return loaded
+
+
+def _told(waiting: "Waiting", error: Exception) -> str:
+    """An error that is meant to be read as it is; any other with its file, and with the place in the program where it arose."""
+    if isinstance(error, DpmError | OSError):
+        return str(error)
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    return (
+        f"{in_one_line(str(waiting.path))} stays: loading it failed unexpectedly. Report this with the file.\n{trace}"
+    )
 
 
 def _complete(landing: Path) -> "list[Waiting]":

@@ -155,7 +155,7 @@ class Writing:
     def _earlier(self) -> LoadResult | None:
         """Under the feed's lock, which is held from here until the transaction ends: was the file loaded meanwhile?"""
         ledger.lock_feed(self.conn, self.entry.feed)
-        return ledger.already_loaded(self.conn, self.entry.source, self.entry.feed)
+        return ledger.already_loaded(self.conn, self.entry.source, self.entry.feed, self.options.named)
 
     def _merge(self, staged: Staged) -> Merged:
         retry = self.options.retry

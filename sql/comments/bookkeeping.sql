@@ -24,7 +24,7 @@ call prop_trading_model.describe(array[
 call prop_trading_model.describe_columns(array['prop_trading_model.load_batches']::regclass[], array[
     ['batch_id', 'The batch''s number; rows that it wrote carry it as load_batch_id.'],
     ['file', 'The file''s path or URL, without credentials.'],
-    ['sha256', 'Hash of the file''s content: a content is loaded once in a feed.'],
+    ['sha256', 'Hash of the file''s content, of a retry with the number of its batch: a content is loaded once in a feed.'],
     ['feed', 'What the file was loaded as.'],
     ['bytes', 'Size of the file, bytes.'],
     ['rows_read', 'Rows of the file = inserted + updated + duplicate + rejected.'],
