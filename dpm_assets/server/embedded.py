@@ -13,7 +13,7 @@ from dpm_assets.server import logins
 from dpm_assets.server.binaries import Binaries, find_binaries
 from dpm_assets.server.data import data_major, make_data, write_settings
 from dpm_assets.server.logins import ADMINISTRATOR, DAGSTER_DATABASE, SERVICE, WAREHOUSE_DATABASE
-from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, server_user
+from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, root_of, server_user
 from dpm_assets.server.postmaster import clear_after_crash, end, postmaster
 from dpm_assets.server.programs import run, said_since
 from dpm_assets.server.state import ServerState, free_port, locked, passwords, read_state, write_state
@@ -60,20 +60,23 @@ class EmbeddedServer:
         if not self.home.is_dir():
             return False
         with locked(self.home):
-            state = read_state(self.home)
+            state = self._known()
             return state is not None and end(state.data)
 
     def running(self) -> bool:
-        """Whether this home's own server is alive and takes connections."""
-        state = read_state(self.home)
+        """Whether this home's own server is alive and takes connections.
+
+        Raises DpmError when the home was moved away from its data.
+        """
+        state = self._known()
         if state is None or postmaster(state.data) is None:
             return False
         address = f"hostaddr=127.0.0.1 port={state.port} sslmode=disable gssencmode=disable connect_timeout=3"
         return pq.PGconn.ping(address.encode()) == pq.Ping.OK
 
     def state(self) -> ServerState:
-        """Where the server is. Raises DpmError when none was started in this home."""
-        found = read_state(self.home)
+        """Where the server is. Raises DpmError when none was started in this home, or when its data were left behind."""
+        found = self._known()
         if found is None:
             raise DpmError(f"There is no server in {self.home} yet. Start it with dpm server start.")
         return found
@@ -94,6 +97,11 @@ class EmbeddedServer:
         """Let the service act as the roles of the schema; those that are not there yet are left out."""
         with logins.connect(self.url("postgres")) as conn:
             logins.grant_roles(conn)
+
+    def _known(self) -> ServerState | None:
+        """What is known of this home's server: of a copied home, never the server of the original."""
+        found = read_state(self.home)
+        return replace(found, root=str(root_of(self.home, found))) if found else None
 
     def _url(self, login: str, database: str) -> str:
         state = self.state()
