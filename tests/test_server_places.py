@@ -1,6 +1,5 @@
 """Where an embedded server is: its folder and its programs, whoever may enter them."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,9 +11,7 @@ import pytest
 
 from dpm_assets.errors import DpmError
 from dpm_assets.server import EmbeddedServer
-from tests.servers import OLDEST, SMALL, MakeServer, needs_oldest
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for the server")
+from tests.servers import OLDEST, SMALL, MakeServer, as_root, needs_oldest
 
 
 def test_a_path_with_spaces_and_signs(make_server: MakeServer, home: Path) -> None:

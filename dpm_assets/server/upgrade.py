@@ -4,7 +4,6 @@ Invariant: the old data directory is only read; the new one takes its place when
 upgrade begins again; killed in the switch, the next start or upgrade ends it.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -23,11 +22,12 @@ from dpm_assets.server.binaries import Binaries, find_binaries
 from dpm_assets.server.data import data_major, make_data, write_settings
 from dpm_assets.server.embedded import EmbeddedServer
 from dpm_assets.server.logins import ADMINISTRATOR
-from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, server_user
+from dpm_assets.server.places import ServerUser, data_root, reachable_binaries, server_user
 from dpm_assets.server.postmaster import clear_after_crash, end, postmaster
 from dpm_assets.server.programs import run, said_since
 from dpm_assets.server.state import ServerState, free_port, locked, passwords
-from dpm_assets.server.switch import begin_switch, end_interrupted_upgrade, end_switch, kept, new_root
+from dpm_assets.server.switch import begin_switch, dumps, end_interrupted_upgrade, end_switch, kept, new_root
+from dpm_assets.server.user_files import copy_file, make_folder
 
 Say = Callable[[str], None]
 
@@ -54,7 +54,7 @@ class _Upgrade:
 
     @property
     def dumps(self) -> Path:
-        return Path(self.new.root) / "dumps"
+        return dumps(Path(self.old.root))
 
     def url(self, state: ServerState, database: str) -> str:
         password = quote(passwords(self.server.home)[ADMINISTRATOR], safe="")
@@ -132,7 +132,7 @@ def _plan(server: EmbeddedServer, root: Path, major: int, newest: Binaries, old_
     old = reachable_binaries(find_binaries(old_programs, major, Path(before.binaries)), user, root)
     new = reachable_binaries(newest, user, root)
     _refuse_full_disk(root)
-    make_root(new_root(root), server.home, user)
+    make_folder(new_root(root), user)
     return _Upgrade(
         server=server,
         user=user,
@@ -144,23 +144,21 @@ def _plan(server: EmbeddedServer, root: Path, major: int, newest: Binaries, old_
 
 
 def _refuse_full_disk(root: Path) -> None:
-    """A dump takes less than the data do, the new data about what the old take."""
-    needed = sum(file.stat().st_size for file in (root / "data").rglob("*") if file.is_file()) * 3 // 2
-    free = shutil.disk_usage(root).free
-    if free < needed:
-        raise DpmError(
-            f"An upgrade needs up to {needed / 1e9:,.1f} GB in {root}, and {free / 1e9:,.1f} GB are free. Make room, then "
-            "upgrade; or dpm backup to another disk and dpm restore into a new DPM_HOME."
-        )
+    """A dump, which is beside `root`, takes less than the data do, the new data about what the old take."""
+    size = sum(file.stat().st_size for file in (root / "data").rglob("*") if file.is_file())
+    for folder, needed in ((root, size * 3 // 2), (root.parent, size // 2)):
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise DpmError(
+                f"An upgrade needs up to {needed / 1e9:,.1f} GB in {folder}, and {free / 1e9:,.1f} GB are free. Make room, then "
+                "upgrade; or dpm backup to another disk and dpm restore into a new DPM_HOME."
+            )
 
 
 def _start(plan: _Upgrade, state: ServerState, programs: Binaries, settings: list[str]) -> None:
     """pg_ctl start at a port that nobody knows. Raises DpmError with what the server says."""
     log = Path(plan.new.root) / f"server_{state.major}.log"
-    log.touch()
-    if plan.user:
-        os.chown(log, plan.user.uid, plan.user.gid)
-    begin = log.stat().st_size
+    begin = log.stat().st_size if log.exists() else 0
     chosen = " ".join(
         f"-c {setting}" for setting in [f"port={state.port}", "archive_mode=off", "autovacuum=off", *settings]
     )
@@ -172,7 +170,7 @@ def _start(plan: _Upgrade, state: ServerState, programs: Binaries, settings: lis
             plan.server.home / "pg_ctl.log",
         )  # fmt: skip
     except DpmError as error:
-        said = said_since(log, begin) or str(error)
+        said = (said_since(log, begin) if log.exists() else "") or str(error)
         raise DpmError(
             f"PostgreSQL {state.major} does not start: {said} The old data are as they were. A setting that it does not know "
             "any more is in custom.conf, or was made with alter system."
@@ -228,9 +226,7 @@ def _make_new(plan: _Upgrade) -> None:
     write_settings(plan.new, plan.user, plan.server.memory)
     for name in _CARRIED:
         if (plan.old.data / name).exists():
-            shutil.copy2(plan.old.data / name, plan.new.data / name)
-            if plan.user:
-                os.chown(plan.new.data / name, plan.user.uid, plan.user.gid)
+            copy_file(plan.old.data / name, plan.new.data / name, plan.user)
     # What the switch makes the warehouse is written to the disk before it, by the server's orderly end.
     _start(plan, plan.new, plan.new_programs, ["synchronous_commit=off"])
 
