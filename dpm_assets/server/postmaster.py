@@ -29,6 +29,15 @@ def postmaster(data: Path) -> int | None:
     return pid if _works_in(pid, data) else None
 
 
+def listening(data: Path) -> tuple[int | None, bool]:
+    """The port of the server process of a data directory, as soon as it is known, and whether it has noted that it is ready."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        return int(lines[3]), len(lines) > 7 and lines[7].strip() == "ready"
+    except (OSError, ValueError, IndexError):
+        return None, False
+
+
 def end(data: Path, patience: float = 60) -> bool:
     """End the server's sessions and the server: in order, and when that takes too long, at once. False if none runs."""
     pid = postmaster(data)

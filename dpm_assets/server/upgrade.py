@@ -6,7 +6,6 @@ upgrade begins again; killed in the switch, the next start or upgrade ends it.
 
 import re
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,10 @@ from dpm_assets.server.logins import ADMINISTRATOR
 from dpm_assets.server.places import ServerUser, data_root, reachable_binaries, server_user
 from dpm_assets.server.postmaster import clear_after_crash, end, postmaster
 from dpm_assets.server.programs import run, said_since
+from dpm_assets.server.starting import Say, start_process
 from dpm_assets.server.state import ServerState, free_port, locked, passwords
 from dpm_assets.server.switch import begin_switch, dumps, end_interrupted_upgrade, end_switch, kept, new_root
 from dpm_assets.server.user_files import copy_file, make_folder
-
-Say = Callable[[str], None]
 
 # The user's own: settings, and who may connect.
 _CARRIED = ("custom.conf", "postgresql.auto.conf", "pg_hba.conf")
@@ -99,13 +97,13 @@ def _bring_to(
         if postmaster(plan.old.data) is not None:
             end(plan.old.data)
         clear_after_crash(plan.old.data)
-        _start(plan, plan.old, plan.old_programs, ["default_transaction_read_only=on"])
+        _start(plan, plan.old, plan.old_programs, ["default_transaction_read_only=on"], say)
         databases = _databases(plan)
         _dump_roles(plan)
         known = {name: _dump(plan, name, jobs, say) for name in databases}
         end(plan.old.data)
         say("making the new data directory")
-        _make_new(plan)
+        _make_new(plan, say)
         _restore_roles(plan)
         for name, (counts, settled) in known.items():
             say(f"restoring {name}")
@@ -155,20 +153,22 @@ def _refuse_full_disk(root: Path) -> None:
             )
 
 
-def _start(plan: _Upgrade, state: ServerState, programs: Binaries, settings: list[str]) -> None:
+def _start(plan: _Upgrade, state: ServerState, programs: Binaries, settings: list[str], say: Say) -> None:
     """pg_ctl start at a port that nobody knows. Raises DpmError with what the server says."""
     log = Path(plan.new.root) / f"server_{state.major}.log"
     begin = log.stat().st_size if log.exists() else 0
-    chosen = " ".join(
-        f"-c {setting}" for setting in [f"port={state.port}", "archive_mode=off", "autovacuum=off", *settings]
-    )
+    alone = [f"port={state.port}", "listen_addresses=127.0.0.1", "archive_mode=off", "autovacuum=off", *settings]
     try:
-        run(
-            [programs.program("pg_ctl"), "start", "-D", str(state.data), "-l", str(log), "-o", chosen, "-w",
-             "-t", str(START_SECONDS)],
+        start_process(
+            programs.program("pg_ctl"),
+            state,
             plan.user,
-            plan.server.home / "pg_ctl.log",
-        )  # fmt: skip
+            log=log,
+            output=plan.server.home / "pg_ctl.log",
+            seconds=START_SECONDS,
+            say=say,
+            options=["-o", " ".join(f"-c {setting}" for setting in alone)],
+        )
     except DpmError as error:
         said = (said_since(log, begin) if log.exists() else "") or str(error)
         raise DpmError(
@@ -221,14 +221,14 @@ def _dump(plan: _Upgrade, name: str, jobs: int, say: Say) -> tuple[dict[str, int
         return row_counts(conn), settled_leaves(conn)
 
 
-def _make_new(plan: _Upgrade) -> None:
+def _make_new(plan: _Upgrade, say: Say) -> None:
     make_data(plan.new_programs, plan.new, plan.user, plan.server.home)
     write_settings(plan.new, plan.user, plan.server.memory)
     for name in _CARRIED:
         if (plan.old.data / name).exists():
             copy_file(plan.old.data / name, plan.new.data / name, plan.user)
     # What the switch makes the warehouse is written to the disk before it, by the server's orderly end.
-    _start(plan, plan.new, plan.new_programs, ["synchronous_commit=off"])
+    _start(plan, plan.new, plan.new_programs, ["synchronous_commit=off"], say)
 
 
 def _restore(plan: _Upgrade, name: str, jobs: int, counts: dict[str, int], settled: list[str] | None) -> None:
