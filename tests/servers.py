@@ -16,6 +16,7 @@ OLDEST = Path("/usr/lib/postgresql/15/bin")
 MakeServer = Callable[[Path], EmbeddedServer]
 
 needs_oldest = pytest.mark.skipif(not OLDEST.is_dir(), reason="no PostgreSQL 15 here")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for the server")
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Where an embedded server is: its folder and its programs, whoever may enter them."""
 
-import os
 import shutil
+import subprocess
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,9 +11,7 @@ import pytest
 
 from dpm_assets.errors import DpmError
 from dpm_assets.server import EmbeddedServer
-from tests.servers import OLDEST, SMALL, MakeServer, needs_oldest
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for the server")
+from tests.servers import OLDEST, SMALL, MakeServer, as_root, needs_oldest
 
 
 def test_a_path_with_spaces_and_signs(make_server: MakeServer, home: Path) -> None:
@@ -94,6 +93,41 @@ def test_a_copied_closed_home_does_not_serve_the_data_of_the_original(make_serve
     shutil.copytree(home, home.with_name("copy"))
     with pytest.raises(DpmError, match="moved or copied"):
         EmbeddedServer(home.with_name("copy"), None, SMALL).start()
+
+
+@as_root
+def test_a_copied_closed_home_leaves_the_running_original_alone(make_server: MakeServer, home: Path) -> None:
+    home.parent.chmod(0o700)
+    original = make_server(home)
+    original.start()
+    shutil.copytree(home, home.with_name("copy"))
+    copy = EmbeddedServer(home.with_name("copy"), None, SMALL)
+    commands: list[Callable[[], object]] = [copy.running, copy.state, copy.url, copy.start, copy.stop]
+    for command in commands:
+        with pytest.raises(DpmError, match="moved or copied"):
+            command()
+    assert original.running()
+
+
+def test_a_copied_home_has_a_server_of_its_own(make_server: MakeServer, home: Path) -> None:
+    original = make_server(home)
+    original.start()
+    original.stop()
+    subprocess.run(["cp", "-a", home, home.with_name("copy")], check=True)
+    original.start()
+    copy = make_server(home.with_name("copy"))
+    assert not copy.running()
+    assert not copy.stop()
+    with pytest.raises(DpmError, match="not running"):
+        copy.url()
+    assert copy.start()
+    assert copy.state().data.is_relative_to(copy.home)
+    with psycopg.connect(copy.url()) as conn:
+        conn.execute("create table of_the_copy ()")
+    with psycopg.connect(original.url()) as conn:
+        assert conn.execute("select to_regclass('of_the_copy')").fetchone() == (None,)
+    assert copy.stop()
+    assert original.running()
 
 
 @as_root

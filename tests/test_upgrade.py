@@ -18,7 +18,7 @@ from tests.backup_victims import upgrading
 from tests.cold import trades_read
 from tests.command_line import dpm
 from tests.places import open_folder
-from tests.servers import OLDEST, SMALL, needs_oldest
+from tests.servers import OLDEST, SMALL, as_root, needs_oldest
 from tests.survival import CHANGED_LEAVES, as_analyst, differences, fill, picture
 
 pytestmark = [needs_oldest, pytest.mark.xdist_group("backup")]
@@ -112,7 +112,7 @@ def test_nothing_is_missing_after_the_upgrade(original: Original, home: Path) ->
             conn.execute("call prop_trading_model.refresh_warehouse()")
     verified = dpm(None, "verify", "--cold", home=home)
     assert verified.returncode == 0, verified.stdout
-    assert not list(Path(server.state().root).glob("upgrade*"))
+    assert not [*home.glob("upgrade*"), *Path(server.state().root).glob("upgrade*")]
     assert all(any(step in said for said in steps) for step in STEPS), "the steps that the test below kills it at"
 
 
@@ -169,7 +169,7 @@ def test_a_switch_that_was_killed_is_ended_by_whoever_comes_next(
     finally:
         server.stop()
     assert (root / "data.15" / "PG_VERSION").read_text() == "15\n"
-    assert not (root / "upgrade").exists() and not (root / "switching.json").exists()
+    assert not (root / "upgrade").exists() and not (home / "switching.json").exists()
 
 
 def test_a_running_server_is_not_upgraded(home: Path) -> None:
@@ -193,6 +193,32 @@ def test_old_data_of_an_earlier_upgrade_are_never_overwritten(home: Path) -> Non
     (home / "postgres" / "data.15").mkdir()
     with pytest.raises(DpmError, match=r"data\.15"):
         upgrade(EmbeddedServer(home, None, SMALL), lambda _: None, jobs=1)
+
+
+@as_root
+def test_a_link_in_the_place_of_the_new_data_gives_no_folder_away(home: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (home / "postgres" / "upgrade").symlink_to(tmp_path)
+    with pytest.raises(DpmError, match="upgrade cannot be written"):
+        upgrade(EmbeddedServer(home, None, SMALL), lambda _: None, jobs=1)
+    assert tmp_path.stat().st_uid == 0 and tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+@as_root
+def test_a_file_that_the_servers_user_cannot_read_is_not_carried_over(home: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of root\n")
+    secret.chmod(0o600)
+    custom = home / "postgres" / "data" / "custom.conf"
+
+    def exchange(step: str) -> None:
+        if "making the new" in step:
+            custom.unlink()
+            custom.symlink_to(secret)
+
+    with pytest.raises(DpmError, match=r"custom\.conf cannot be written"):
+        upgrade(EmbeddedServer(home, None, SMALL), exchange, jobs=2)
+    assert (home / "postgres" / "data" / "PG_VERSION").read_text() == "15\n"
 
 
 def test_data_of_the_newest_version_stay_as_they_are(home: Path) -> None:

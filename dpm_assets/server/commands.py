@@ -38,7 +38,7 @@ def _running() -> EmbeddedServer:
 def start() -> None:
     """Start it, making its data at the first start."""
     server = _server()
-    started = server.start()
+    started = server.start(_say)
     state = server.state()
     what = "started" if started else "is running already"
     console.print(f"PostgreSQL {state.major} {what} on 127.0.0.1:{state.port}; data in {state.data}")

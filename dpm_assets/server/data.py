@@ -1,6 +1,5 @@
 """A data directory of the embedded server: made whole or not at all, and its settings."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from dpm_assets.server.places import ServerUser
 from dpm_assets.server.programs import run
 from dpm_assets.server.state import ServerState, passwords
 from dpm_assets.server.tuning import has_statement_statistics, machine_cores, server_settings, settings_text
+from dpm_assets.server.user_files import append_text, replace_file
 
 
 def data_major(data: Path) -> int | None:
@@ -29,19 +29,15 @@ def make_data(found: Binaries, state: ServerState, user: ServerUser | None, home
     if found.major >= 17:
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     try:
-        password_file.unlink(missing_ok=True)
-        password_file.touch(mode=0o600)
-        password_file.write_text(passwords(home)[ADMINISTRATOR], encoding="utf-8")
-        if user:
-            os.chown(password_file, user.uid, user.gid)
+        replace_file(password_file, passwords(home)[ADMINISTRATOR], user)
         run(
             [found.program("initdb"), "-D", str(making), "-U", ADMINISTRATOR, "-E", "UTF8", "--auth=scram-sha-256",
              f"--pwfile={password_file}", "--data-checksums", "--no-instructions", *locale],
             user,
             home / "initdb.log",
         )  # fmt: skip
-        with (making / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write("\ninclude_if_exists = 'dpm.conf'\ninclude_if_exists = 'custom.conf'\n")
+        included = "\ninclude_if_exists = 'dpm.conf'\ninclude_if_exists = 'custom.conf'\n"
+        append_text(making / "postgresql.conf", included, user)
         making.rename(state.data)
     finally:
         password_file.unlink(missing_ok=True)
@@ -57,7 +53,4 @@ def write_settings(state: ServerState, user: ServerUser | None, memory: int) -> 
     )
     if (state.data / "recovery.signal").exists():
         chosen["hot_standby"] = "off"  # while the log is replayed: who connects finds what was restored, or nobody
-    path = state.data / "dpm.conf"
-    path.write_text(settings_text(chosen), encoding="utf-8")
-    if user:
-        os.chown(path, user.uid, user.gid)
+    replace_file(state.data / "dpm.conf", settings_text(chosen), user)

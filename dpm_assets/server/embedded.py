@@ -13,9 +13,10 @@ from dpm_assets.server import logins
 from dpm_assets.server.binaries import Binaries, find_binaries
 from dpm_assets.server.data import data_major, make_data, write_settings
 from dpm_assets.server.logins import ADMINISTRATOR, DAGSTER_DATABASE, SERVICE, WAREHOUSE_DATABASE
-from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, server_user
+from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, root_of, server_user
 from dpm_assets.server.postmaster import clear_after_crash, end, postmaster
-from dpm_assets.server.programs import run, said_since
+from dpm_assets.server.programs import said_since
+from dpm_assets.server.starting import NotReachable, Say, ping, say_nothing, start_process
 from dpm_assets.server.state import ServerState, free_port, locked, passwords, read_state, write_state
 from dpm_assets.server.switch import end_interrupted_upgrade
 from dpm_assets.server.tuning import machine_memory
@@ -38,17 +39,17 @@ class EmbeddedServer:
         self.programs = binaries
         self.memory = memory or machine_memory()
 
-    def start(self) -> bool:
+    def start(self, say: Say = say_nothing) -> bool:
         """Start the server, making its data at the first start; False when it was running already.
 
-        A start that fails leaves no server behind. Raises DpmError with PostgreSQL's reason.
+        `say` is told when it takes long. A start that fails leaves no server behind. Raises DpmError with PostgreSQL's reason.
         """
         with locked(self.home):
             if self.running():
                 self._make_first_objects()
                 return False
             try:
-                self._start()
+                self._start(say)
             except OSError as error:
                 raise DpmError(
                     f"The server cannot be started: {error}. Mend that, or set DPM_HOME elsewhere."
@@ -60,20 +61,22 @@ class EmbeddedServer:
         if not self.home.is_dir():
             return False
         with locked(self.home):
-            state = read_state(self.home)
+            state = self._known()
             return state is not None and end(state.data)
 
     def running(self) -> bool:
-        """Whether this home's own server is alive and takes connections."""
-        state = read_state(self.home)
+        """Whether this home's own server is alive and takes connections.
+
+        Raises DpmError when the home was moved away from its data.
+        """
+        state = self._known()
         if state is None or postmaster(state.data) is None:
             return False
-        address = f"hostaddr=127.0.0.1 port={state.port} sslmode=disable gssencmode=disable connect_timeout=3"
-        return pq.PGconn.ping(address.encode()) == pq.Ping.OK
+        return ping(state.port) == pq.Ping.OK
 
     def state(self) -> ServerState:
-        """Where the server is. Raises DpmError when none was started in this home."""
-        found = read_state(self.home)
+        """Where the server is. Raises DpmError when none was started in this home, or when its data were left behind."""
+        found = self._known()
         if found is None:
             raise DpmError(f"There is no server in {self.home} yet. Start it with dpm server start.")
         return found
@@ -95,6 +98,11 @@ class EmbeddedServer:
         with logins.connect(self.url("postgres")) as conn:
             logins.grant_roles(conn)
 
+    def _known(self) -> ServerState | None:
+        """What is known of this home's server: of a copied home, never the server of the original."""
+        found = read_state(self.home)
+        return replace(found, root=str(root_of(self.home, found))) if found else None
+
     def _url(self, login: str, database: str) -> str:
         state = self.state()
         if postmaster(state.data) is None:
@@ -102,7 +110,7 @@ class EmbeddedServer:
         password = quote(passwords(self.home)[login], safe="")
         return f"postgresql://{login}:{password}@127.0.0.1:{state.port}/{database}"
 
-    def _start(self) -> None:
+    def _start(self, say: Say) -> None:
         before = read_state(self.home)
         root = data_root(self.home, before)
         end_interrupted_upgrade(root)
@@ -119,13 +127,13 @@ class EmbeddedServer:
             end(state.data, patience=10)  # one that hangs, or that an interrupted start left half way up
         clear_after_crash(state.data)
         try:
-            self._launch(found, state, user)
+            self._launch(found, state, user, say)
             self._make_first_objects()
         except BaseException:
             end(state.data, patience=5)
             raise
 
-    def _launch(self, found: Binaries, state: ServerState, user: ServerUser | None) -> None:
+    def _launch(self, found: Binaries, state: ServerState, user: ServerUser | None, say: Say) -> None:
         """pg_ctl start; again where another try can help: the port was taken, or a killed server has not let go yet.
 
         One that was killed while an unlogged table was being made can leave a file that recovery trips over; it is gone
@@ -134,15 +142,16 @@ class EmbeddedServer:
         log = state.log
         if log.exists() and log.stat().st_size > LARGEST_LOG:
             log.replace(log.with_suffix(".log.1"))
-        options = ["-D", str(state.data), "-l", str(log), "-w", "-t", str(START_SECONDS)]
+        pg_ctl, output = found.program("pg_ctl"), self.home / "pg_ctl.log"
         give_up = time.monotonic() + RETRY_SECONDS
         while True:
             write_settings(state, user, self.memory)
             begin = log.stat().st_size if log.exists() else 0
             try:
-                run([found.program("pg_ctl"), "start", *options], user, self.home / "pg_ctl.log")
-                self._wait_for_replay(state, begin)
+                start_process(pg_ctl, state, user, log=log, output=output, seconds=START_SECONDS, say=say)
                 return
+            except NotReachable:
+                raise
             except DpmError as error:
                 reason = said_since(log, begin) if log.exists() else ""
                 taken = "could not bind" in reason or "could not create any TCP/IP sockets" in reason
@@ -154,14 +163,6 @@ class EmbeddedServer:
                 state = replace(state, port=free_port())
                 write_state(self.home, state)
             time.sleep(0.5)
-
-    def _wait_for_replay(self, state: ServerState, begin: int) -> None:
-        """Whoever goes back to a point in time waits until the log has been replayed, however long that takes: pg_ctl does
-        not."""
-        while not self.running():
-            if postmaster(state.data) is None:
-                raise DpmError(f"The log could not be replayed: {said_since(state.log, begin)}")
-            time.sleep(0.2)
 
     def _make_first_objects(self) -> None:
         try:

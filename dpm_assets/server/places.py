@@ -67,20 +67,40 @@ def data_root(home: Path, before: ServerState | None) -> Path:
 
     A folder outside of `home` has a name by chance: data of a home that was deleted never come back by themselves.
     """
-    inside = home / "postgres"
-    if (inside / "data").is_dir():
+    root = root_of(home, before) if before else home / "postgres"
+    if root != home / "postgres" or _is_folder(root / "data") or _can_use(home, server_user(root / "data")):
+        return root
+    return _REACHABLE_BASE / f"{_mark(home)}-{secrets.token_hex(3)}" / "postgres"
+
+
+def root_of(home: Path, before: ServerState) -> Path:
+    """The folder of the data of a home in which a server was started before, whatever became of the home since.
+
+    A copied home brings the state of the original with it, whose server and data are not the copy's. Raises DpmError when the
+    data are outside of `home`, and were put there for another folder.
+    """
+    inside, outside = home / "postgres", Path(before.root)
+    if _is_folder(inside / "data") or outside == inside or outside.parent.parent != _REACHABLE_BASE:
         return inside
-    mark = hashlib.sha256(str(home).encode()).hexdigest()[:8]
-    if before and (outside := Path(before.root)).parent.parent == _REACHABLE_BASE:
-        if not outside.parent.name.startswith(mark):
-            raise DpmError(
-                f"{home} was moved or copied: its data are in {outside}, made for another folder. Move it back, or "
-                f"delete {home} to begin with an empty server."
-            )
-        return outside
-    if _can_use(home, server_user(inside / "data")):
-        return inside
-    return _REACHABLE_BASE / f"{mark}-{secrets.token_hex(3)}" / "postgres"
+    if not outside.parent.name.startswith(_mark(home)):
+        raise DpmError(
+            f"{home} was moved or copied: its data are in {outside}, made for another folder. Move it back, or "
+            f"delete {home} to begin with an empty server."
+        )
+    return outside
+
+
+def _mark(home: Path) -> str:
+    """What the name of a folder outside of `home` begins with."""
+    return hashlib.sha256(str(home).encode()).hexdigest()[:8]
+
+
+def _is_folder(folder: Path) -> bool:
+    """False, too, where this user may not look."""
+    try:
+        return folder.is_dir()
+    except PermissionError:
+        return False
 
 
 def make_root(root: Path, home: Path, user: ServerUser | None) -> None:

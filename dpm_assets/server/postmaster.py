@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from dpm_assets.errors import DpmError
@@ -26,6 +27,15 @@ def postmaster(data: Path) -> int | None:
     except PermissionError:
         pass  # alive, and another user's
     return pid if _works_in(pid, data) else None
+
+
+def listening(data: Path) -> tuple[int | None, bool]:
+    """The port of the server process of a data directory, as soon as it is known, and whether it has noted that it is ready."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        return int(lines[3]), len(lines) > 7 and lines[7].strip() == "ready"
+    except (OSError, ValueError, IndexError):
+        return None, False
 
 
 def end(data: Path, patience: float = 60) -> bool:
@@ -53,15 +63,16 @@ def clear_after_crash(data: Path, patience: float = 5) -> None:
 
     Sessions outlive a killed server for a moment and hold its memory; one in a long query for as long as that takes, so
     it is ended. The pid file of a server that nobody has reaped (a container without an init), or whose number another
-    program has by now, would be refused for ever: it goes, once no process is left in the data directory.
+    program has by now, would be refused for ever: it goes, once no process of a server is left in the data directory.
     """
     if not _PROC.is_dir() or not (data / "postmaster.pid").exists() or postmaster(data) is not None:
         return
     give_up = time.monotonic() + patience
-    while left := _processes_in(data):
+    while left := _server_processes_in(data):
         if time.monotonic() >= give_up:
             for pid in left:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # ended by itself meanwhile
+                    os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
     (data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -78,12 +89,13 @@ def _works_in(pid: int, data: Path) -> bool:
         return False
 
 
-def _processes_in(data: Path) -> list[int]:
+def _server_processes_in(data: Path) -> list[int]:
+    """Not those of a user who looks around there: his shell, and dpm itself when it is started from it."""
     found = []
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
             try:
-                if (entry / "cwd").samefile(data):
+                if (entry / "comm").read_bytes().strip() == b"postgres" and (entry / "cwd").samefile(data):
                     found.append(int(entry.name))
             except OSError:
                 continue

@@ -91,7 +91,7 @@ def largest_log(memory: int, free: int) -> int:
 def settings_text(chosen: dict[str, str]) -> str:
     """The settings as a file that postgresql.conf includes."""
     lines = [f"{name} = '{value}'" for name, value in chosen.items()]
-    head = "# Written by dpm at each start; put settings of your own into custom.conf beside it."
+    head = "# Written by dpm at each start; put settings of your own, but no port, into custom.conf beside it."
     return "\n".join([head, *lines, ""])
 
 

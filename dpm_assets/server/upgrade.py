@@ -4,10 +4,8 @@ Invariant: the old data directory is only read; the new one takes its place when
 upgrade begins again; killed in the switch, the next start or upgrade ends it.
 """
 
-import os
 import re
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +21,13 @@ from dpm_assets.server.binaries import Binaries, find_binaries
 from dpm_assets.server.data import data_major, make_data, write_settings
 from dpm_assets.server.embedded import EmbeddedServer
 from dpm_assets.server.logins import ADMINISTRATOR
-from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, server_user
+from dpm_assets.server.places import ServerUser, data_root, reachable_binaries, server_user
 from dpm_assets.server.postmaster import clear_after_crash, end, postmaster
 from dpm_assets.server.programs import run, said_since
+from dpm_assets.server.starting import Say, start_process
 from dpm_assets.server.state import ServerState, free_port, locked, passwords
-from dpm_assets.server.switch import begin_switch, end_interrupted_upgrade, end_switch, kept, new_root
-
-Say = Callable[[str], None]
+from dpm_assets.server.switch import begin_switch, dumps, end_interrupted_upgrade, end_switch, kept, new_root
+from dpm_assets.server.user_files import copy_file, make_folder
 
 # The user's own: settings, and who may connect.
 _CARRIED = ("custom.conf", "postgresql.auto.conf", "pg_hba.conf")
@@ -54,7 +52,7 @@ class _Upgrade:
 
     @property
     def dumps(self) -> Path:
-        return Path(self.new.root) / "dumps"
+        return dumps(Path(self.old.root))
 
     def url(self, state: ServerState, database: str) -> str:
         password = quote(passwords(self.server.home)[ADMINISTRATOR], safe="")
@@ -99,13 +97,13 @@ def _bring_to(
         if postmaster(plan.old.data) is not None:
             end(plan.old.data)
         clear_after_crash(plan.old.data)
-        _start(plan, plan.old, plan.old_programs, ["default_transaction_read_only=on"])
+        _start(plan, plan.old, plan.old_programs, ["default_transaction_read_only=on"], say)
         databases = _databases(plan)
         _dump_roles(plan)
         known = {name: _dump(plan, name, jobs, say) for name in databases}
         end(plan.old.data)
         say("making the new data directory")
-        _make_new(plan)
+        _make_new(plan, say)
         _restore_roles(plan)
         for name, (counts, settled) in known.items():
             say(f"restoring {name}")
@@ -132,7 +130,7 @@ def _plan(server: EmbeddedServer, root: Path, major: int, newest: Binaries, old_
     old = reachable_binaries(find_binaries(old_programs, major, Path(before.binaries)), user, root)
     new = reachable_binaries(newest, user, root)
     _refuse_full_disk(root)
-    make_root(new_root(root), server.home, user)
+    make_folder(new_root(root), user)
     return _Upgrade(
         server=server,
         user=user,
@@ -144,35 +142,35 @@ def _plan(server: EmbeddedServer, root: Path, major: int, newest: Binaries, old_
 
 
 def _refuse_full_disk(root: Path) -> None:
-    """A dump takes less than the data do, the new data about what the old take."""
-    needed = sum(file.stat().st_size for file in (root / "data").rglob("*") if file.is_file()) * 3 // 2
-    free = shutil.disk_usage(root).free
-    if free < needed:
-        raise DpmError(
-            f"An upgrade needs up to {needed / 1e9:,.1f} GB in {root}, and {free / 1e9:,.1f} GB are free. Make room, then "
-            "upgrade; or dpm backup to another disk and dpm restore into a new DPM_HOME."
-        )
+    """A dump, which is beside `root`, takes less than the data do, the new data about what the old take."""
+    size = sum(file.stat().st_size for file in (root / "data").rglob("*") if file.is_file())
+    for folder, needed in ((root, size * 3 // 2), (root.parent, size // 2)):
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise DpmError(
+                f"An upgrade needs up to {needed / 1e9:,.1f} GB in {folder}, and {free / 1e9:,.1f} GB are free. Make room, then "
+                "upgrade; or dpm backup to another disk and dpm restore into a new DPM_HOME."
+            )
 
 
-def _start(plan: _Upgrade, state: ServerState, programs: Binaries, settings: list[str]) -> None:
+def _start(plan: _Upgrade, state: ServerState, programs: Binaries, settings: list[str], say: Say) -> None:
     """pg_ctl start at a port that nobody knows. Raises DpmError with what the server says."""
     log = Path(plan.new.root) / f"server_{state.major}.log"
-    log.touch()
-    if plan.user:
-        os.chown(log, plan.user.uid, plan.user.gid)
-    begin = log.stat().st_size
-    chosen = " ".join(
-        f"-c {setting}" for setting in [f"port={state.port}", "archive_mode=off", "autovacuum=off", *settings]
-    )
+    begin = log.stat().st_size if log.exists() else 0
+    alone = [f"port={state.port}", "listen_addresses=127.0.0.1", "archive_mode=off", "autovacuum=off", *settings]
     try:
-        run(
-            [programs.program("pg_ctl"), "start", "-D", str(state.data), "-l", str(log), "-o", chosen, "-w",
-             "-t", str(START_SECONDS)],
+        start_process(
+            programs.program("pg_ctl"),
+            state,
             plan.user,
-            plan.server.home / "pg_ctl.log",
-        )  # fmt: skip
+            log=log,
+            output=plan.server.home / "pg_ctl.log",
+            seconds=START_SECONDS,
+            say=say,
+            options=["-o", " ".join(f"-c {setting}" for setting in alone)],
+        )
     except DpmError as error:
-        said = said_since(log, begin) or str(error)
+        said = (said_since(log, begin) if log.exists() else "") or str(error)
         raise DpmError(
             f"PostgreSQL {state.major} does not start: {said} The old data are as they were. A setting that it does not know "
             "any more is in custom.conf, or was made with alter system."
@@ -223,16 +221,14 @@ def _dump(plan: _Upgrade, name: str, jobs: int, say: Say) -> tuple[dict[str, int
         return row_counts(conn), settled_leaves(conn)
 
 
-def _make_new(plan: _Upgrade) -> None:
+def _make_new(plan: _Upgrade, say: Say) -> None:
     make_data(plan.new_programs, plan.new, plan.user, plan.server.home)
     write_settings(plan.new, plan.user, plan.server.memory)
     for name in _CARRIED:
         if (plan.old.data / name).exists():
-            shutil.copy2(plan.old.data / name, plan.new.data / name)
-            if plan.user:
-                os.chown(plan.new.data / name, plan.user.uid, plan.user.gid)
+            copy_file(plan.old.data / name, plan.new.data / name, plan.user)
     # What the switch makes the warehouse is written to the disk before it, by the server's orderly end.
-    _start(plan, plan.new, plan.new_programs, ["synchronous_commit=off"])
+    _start(plan, plan.new, plan.new_programs, ["synchronous_commit=off"], say)
 
 
 def _restore(plan: _Upgrade, name: str, jobs: int, counts: dict[str, int], settled: list[str] | None) -> None:

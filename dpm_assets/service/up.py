@@ -86,7 +86,7 @@ def _start_server() -> bool:
     if settings().database_url is not None:
         return False
     server = embedded_server()
-    started = server.start()
+    started = server.start(_say)
     state = server.state()
     what = "started" if started else "was running"
     _say(f"PostgreSQL {state.major} {what} on 127.0.0.1:{state.port}, data in {state.data}")
