@@ -19,8 +19,7 @@ from dpm_assets.settings import settings
 
 def listed_cold_files(conn: psycopg.Connection[Any]) -> list[ColdFile]:
     """What the database knows of the archive; nothing where it is not a warehouse with one."""
-    row = conn.execute("select to_regclass('prop_trading_model.cold_files') is not null").fetchone()
-    if not (row and row[0]):
+    if not _has_archive(conn):
         return []
     rows = conn.execute(
         "select parent_table, f.lower::text, f.location, bytes, file_sha256 from prop_trading_model.cold_files as f"
@@ -31,6 +30,11 @@ def listed_cold_files(conn: psycopg.Connection[Any]) -> list[ColdFile]:
         ColdFile(parent_table, lower, location, size, digest, copy=None)
         for parent_table, lower, location, size, digest in rows
     ]
+
+
+def _has_archive(conn: psycopg.Connection[Any]) -> bool:
+    row = conn.execute("select to_regclass('prop_trading_model.cold_files') is not null").fetchone()
+    return row == (True,)
 
 
 def copy_cold_files(
@@ -63,6 +67,20 @@ def _copy_one(cold: ColdFile, target: Path) -> None:
     if sha256_of(target) != cold.sha256:
         raise DpmError(
             f"{cold.location} is damaged: its bytes are not those that were archived. Put it back from a copy of yours."
+        )
+
+
+def disown_cold_files(conn: psycopg.Connection[Any]) -> None:
+    """In a database just restored: it has written none of the files that it knows, and bring_back_cold_files() says which of
+    them become its own.
+
+    Of a month whose archive or restore was under way when the backup was taken, the original may have made the file its
+    only copy since.
+    """
+    if _has_archive(conn):
+        conn.execute(
+            "update prop_trading_model.partition_state as s set location = null from prop_trading_model.cold_files as f"
+            " where f.parent_table = s.parent_table and f.lower = s.lower"
         )
 
 

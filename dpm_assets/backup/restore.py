@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from dpm_assets.backup import dumping
-from dpm_assets.backup.cold_files import bring_back_cold_files
+from dpm_assets.backup.cold_files import bring_back_cold_files, disown_cold_files
 from dpm_assets.backup.counting import refuse_other_counts, row_counts
 from dpm_assets.backup.leaves import settle_leaves
 from dpm_assets.backup.manifest import DumpedDatabase, Manifest, read_manifest, refuse_damaged
@@ -72,8 +72,10 @@ def restore(folder: Path, say: Say, *, jobs: int, own: bool = False) -> list[str
         _make(target, folder, programs, manifest, jobs=jobs, own=own, say=say)
     for target in targets:
         if target.source.folder == WAREHOUSE:
-            url = target.making_url if target in left else target.source.url
-            with connect(url) as conn:
+            is_new = target in left
+            with connect(target.making_url if is_new else target.source.url) as conn:
+                if is_new:
+                    disown_cold_files(conn)
                 complaints += bring_back_cold_files(conn, manifest.cold_files, folder, settings().cold_root, say)
     for target in left:
         _take_place(target, say)
