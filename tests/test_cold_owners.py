@@ -11,7 +11,7 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.restore import restore
 from dpm_assets.partitions.cold.states import alone
-from tests.cold import JANUARY, archived, archived_until, file_under, part_of, restored, state, trades_read
+from tests.cold import JANUARY, LATE_TRADE, archived, archived_until, file_under, part_of, restored, state, trades_read
 from tests.interleaving import Connection, session
 from tests.trade_rows import value
 
@@ -113,6 +113,22 @@ def test_a_newer_file_in_the_place_of_that_of_a_backup_is_left_and_told(
     (told,) = brought_back(db, cold, tmp_path / "backup", tmp_path / "original")
     assert "is another file than that of the backup, and was left" in told
     assert file_under(tmp_path / "original").read_bytes() == b"archived again since"
+
+
+def test_a_month_that_was_archived_anew_since_keeps_its_newer_file(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    """A backup that is restored again, when the file that it lists is still whole."""
+    archived(db, tmp_path / "original")
+    of_the_backup = listed(db)
+    assert brought_back(db, of_the_backup, tmp_path / "backup", tmp_path / "copy") == []
+    restored(db)
+    refreshed.execute(LATE_TRADE)
+    refreshed.execute("call refresh_warehouse()")
+    archived(db, tmp_path / "copy")
+    before = trades_read(db)
+    assert brought_back(db, of_the_backup, tmp_path / "backup", tmp_path / "copy") == []
+    assert trades_read(db) == before and restored(db)[-1] == "hot"
 
 
 def test_a_file_that_cannot_be_copied_spoils_no_backup(refreshed: Connection, db: Database, tmp_path: Path) -> None:

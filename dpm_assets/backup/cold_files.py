@@ -89,12 +89,17 @@ def bring_back_cold_files(
 ) -> list[str]:
     """See that a database just restored finds every file of the archive: under `root`, where it is or a copy from the backup
     goes, or else where it was. Of a file that was there before, another database may be the owner: it is noted as not ours.
+    Asked again later, it leaves alone what has been restored from the archive, or archived anew, since.
 
     Returns a sentence for each that is nowhere, or whose place another file has.
     """
     complaints = []
+    known = {(cold.parent_table, cold.lower): cold.sha256 for cold in listed_cold_files(conn)}
     for cold in listed:
         part, here = _part(cold), file_of(root, _part(cold))
+        if known.get((cold.parent_table, cold.lower)) != cold.sha256:
+            say(f"archive: {part} was restored from it, or archived anew, since the backup, and stays as it is")
+            continue
         if _is_whole(here, cold.sha256):
             _note(conn, cold, here, ours=_is_at_home(here))
         elif cold.copy is not None and not is_there(here):
