@@ -12,7 +12,7 @@ from dpm_assets.database import Database
 from dpm_assets.server import EmbeddedServer
 from tests.cold import archived, archived_until, file_under, restored, trades_read
 from tests.command_line import dpm
-from tests.interleaving import Connection
+from tests.interleaving import Connection, session
 
 pytestmark = pytest.mark.sql
 
@@ -48,3 +48,17 @@ def test_a_copy_never_deletes_the_file_that_its_original_has_ended_an_archive_wi
         assert restored(copy) == ["hot"]
         assert trades_read(copy) == before
     assert file_under(tmp_path / "original").exists() and trades_read(db) == before
+
+
+def test_tables_of_whichever_name_are_in_a_backup(database_url: str, copy_url: str, tmp_path: Path) -> None:
+    names = ("Sheet", "Sheet 1", " ", 'in "quotes"', "of two\nlines", "of two\u2028lines", "Umsätze", "a.b", "50%s")
+    with session(database_url, autocommit=True) as conn:
+        conn.execute('create schema "a schema"')
+        for name in names:
+            table = sql.Identifier("a schema", name)
+            conn.execute(sql.SQL("create table {} as select {} as called").format(table, sql.Literal(name)))
+    copied(database_url, tmp_path / "backup", copy_url)
+    with session(copy_url) as conn:
+        for name in names:
+            found = conn.execute(sql.SQL("select called from {}").format(sql.Identifier("a schema", name)))
+            assert found.fetchall() == [(name,)]

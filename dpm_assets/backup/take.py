@@ -15,7 +15,7 @@ import psycopg
 
 from dpm_assets.backup import dumping
 from dpm_assets.backup.cold_files import copy_cold_files, listed_cold_files
-from dpm_assets.backup.counting import row_counts
+from dpm_assets.backup.counting import counted_tables, row_counts
 from dpm_assets.backup.leaves import settled_leaves
 from dpm_assets.backup.manifest import ColdFile, DumpedDatabase, Manifest, hashes_of
 from dpm_assets.backup.programs import ClientPrograms, programs_to_dump
@@ -53,7 +53,7 @@ def back_up(target: Path, say: Say, *, jobs: int, copy_cold: bool = False) -> tu
                 cold, complaints = copy_cold_files(cold, folder, say)
         for dumped in databases:
             say(f"{dumped.folder}: {sum(dumped.rows.values()):,} rows of {len(dumped.rows)} tables; reading them back")
-            _read_back(programs, folder, dumped)
+            dumping.read_through(programs, folder / dumped.folder, folder / f"pg_restore_{dumped.folder}.log")
         manifest = Manifest(
             backup_id=uuid4().hex,
             made_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -140,6 +140,7 @@ def _dumped(source: Source, folder: Path, programs: ClientPrograms, jobs: int, c
                     conn.cancel()
                     raise
                 rows = counted.result()
+            _refuse_lacking(programs, folder / source.folder, counted_tables(conn))
         return DumpedDatabase(source.folder, conn.info.server_version // 10000, rows, settled)
 
 
@@ -156,14 +157,12 @@ def _role_that_reads(conn: psycopg.Connection[Any]) -> str | None:
     return row[0] if row else None
 
 
-def _read_back(programs: ClientPrograms, folder: Path, dumped: DumpedDatabase) -> None:
-    """Raise DpmError when the dump lacks a table or cannot be unpacked to its end."""
-    lacking = dumped.rows.keys() - dumping.tables_in(programs, folder / dumped.folder)
+def _refuse_lacking(programs: ClientPrograms, dump: Path, tables: dict[int, str]) -> None:
+    """Raise DpmError naming a table whose rows the dump has not."""
+    there = dumping.tables_in(programs, dump)
+    lacking = sorted(name for number, name in tables.items() if number not in there)
     if lacking:
-        raise DpmError(
-            f"The dump lacks {sorted(lacking)[0]}, which was made or renamed meanwhile. Take the backup again."
-        )
-    dumping.read_through(programs, folder / dumped.folder, folder / f"pg_restore_{dumped.folder}.log")
+        raise DpmError(f"The dump lacks {lacking[0]}, which was made or renamed meanwhile. Take the backup again.")
 
 
 def _one(conn: psycopg.Connection[Any], query: str) -> Any:
