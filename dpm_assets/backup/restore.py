@@ -62,14 +62,21 @@ def restore(folder: Path, say: Say, *, jobs: int, own: bool = False) -> list[str
     by_folder = {source.folder: source for source in sources()}
     targets = [_Target(by_folder[dumped.folder], dumped) for dumped in manifest.databases]
     say(f"backup of {manifest.made_at}: {manifest.bytes / 1e6:,.1f} MB, every file as it was written")
-    with connect(_maintenance(targets[0].source)) as conn:
-        programs = programs_to_restore(conn.info.server_version // 10000, manifest.dumped_by)
-        left = [target for target in targets if not _is_in_place(conn, target, manifest)]
-        for target in left:
-            _refuse_full(conn, target)
-        complaints = [] if own else make_roles(conn, manifest.roles, manifest.memberships)
+    programs: dict[str, ClientPrograms] = {}
+    for target in targets:  # each asks its own server: Dagster's database may be on another one than the warehouse
+        with connect(_maintenance(target.source)) as conn:
+            if not _is_in_place(conn, target, manifest):
+                _refuse_full(conn, target)
+                programs[target.dumped.folder] = programs_to_restore(
+                    conn.info.server_version // 10000, target.dumped.dumped_by
+                )
+    left = [target for target in targets if target.dumped.folder in programs]
+    complaints: list[str] = []
+    if not own:
+        with connect(_maintenance(by_folder[WAREHOUSE])) as conn:
+            complaints += make_roles(conn, manifest.roles, manifest.memberships)
     for target in left:
-        _make(target, folder, programs, manifest, jobs=jobs, own=own, say=say)
+        _make(target, folder, programs[target.dumped.folder], manifest, jobs=jobs, own=own, say=say)
     for target in targets:
         if target.source.folder == WAREHOUSE:
             is_new = target in left
