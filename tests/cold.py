@@ -35,6 +35,13 @@ def archived(db: Database, root: Path | str, which: date | Part = JANUARY, **opt
     return [step.name for step in archive(db, part_of(which), root, **options)]
 
 
+def archived_until(step: str, db: Database, root: Path | str, which: date | Part = JANUARY) -> None:
+    """Archive a month or year and end with a step of that, as if killed."""
+    for done in archive(db, part_of(which), root):
+        if done.name == step:
+            return
+
+
 def restored(db: Database, which: date | Part = JANUARY) -> list[str]:
     return [step.name for step in restore(db, part_of(which))]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from dpm_assets.database import Database
 from dpm_assets.server import EmbeddedServer
@@ -238,6 +239,35 @@ def test_a_login_that_may_make_roles_restores_them_too(
     assert dpm(firm_url, "verify", "--cold").returncode == 0
 
 
+@pytest.fixture
+def elsewhere(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty database of another server, which is Dagster's."""
+    server.create_database("dagster_elsewhere")
+    url = server.url("dagster_elsewhere")
+    monkeypatch.setenv("DPM_DAGSTER_URL", url)
+    yield url
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        for left in ("dagster_elsewhere", "dagster_elsewhere_restoring"):
+            admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(left)))
+
+
+def test_dagsters_database_may_be_on_another_server(lost: Lost, fresh: EmbeddedServer, elsewhere: str) -> None:
+    with psycopg.connect(elsewhere, autocommit=True) as conn:
+        conn.execute("create table somebodys as select 1 as x")
+    refused = dpm(None, "restore", lost.backup, home=fresh.home)
+    assert refused.returncode == 2 and "public.somebodys, and a restore replaces nothing" in refused.stderr
+    with psycopg.connect(elsewhere, autocommit=True) as conn:
+        conn.execute("drop table somebodys")
+    for _ in range(2):
+        ended = dpm(None, "restore", lost.backup, home=fresh.home)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    with psycopg.connect(elsewhere) as conn:
+        assert conn.execute("select count(*) from runs").fetchone() == (50,)
+    again = fresh.home / "again"
+    ended = dpm(None, "backup", again, home=fresh.home)
+    assert ended.returncode == 0 and json.loads((again / "manifest.json").read_text())["databases"][1]["rows"]
+
+
 def test_a_restore_replaces_nothing(lost: Lost, fresh: EmbeddedServer) -> None:
     with psycopg.connect(fresh.url(), autocommit=True) as conn:
         conn.execute("create table somebodys as select 1 as x")
@@ -275,6 +305,20 @@ def test_a_backup_that_says_more_rows_than_it_holds_takes_no_place(
     with psycopg.connect(fresh.url()) as conn:
         assert conn.execute("select to_regnamespace('prop_trading_model')").fetchone() == (None,)
     shutil.rmtree(false)
+
+
+def test_a_backup_of_the_first_format_is_still_read(lost: Lost, fresh: EmbeddedServer, folder: Path) -> None:
+    """It named the version of pg_dump once, not for each database."""
+    first = folder / "first"
+    shutil.copytree(lost.backup, first)
+    manifest = json.loads((first / "manifest.json").read_text())
+    majors = {database.pop("dumped_by") for database in manifest["databases"]}
+    manifest |= {"format": 1, "dumped_by": max(majors)}
+    (first / "manifest.json").write_text(json.dumps(manifest))
+    ended = dpm(None, "restore", first, home=fresh.home)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert not differences(lost.seen, picture(fresh))
+    shutil.rmtree(first)
 
 
 def test_a_file_of_the_archive_that_is_nowhere_is_named(lost: Lost, fresh: EmbeddedServer, folder: Path) -> None:

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from dpm_assets.backup.cold_files import bring_back_cold_files, copy_cold_files, listed_cold_files
+from dpm_assets.backup.cold_files import bring_back_cold_files, copy_cold_files, disown_cold_files, listed_cold_files
 from dpm_assets.backup.manifest import ColdFile
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.restore import restore
 from dpm_assets.partitions.cold.states import alone
-from tests.cold import JANUARY, archived, file_under, part_of, restored, state, trades_read
+from tests.cold import JANUARY, LATE_TRADE, archived, archived_until, file_under, part_of, restored, state, trades_read
 from tests.interleaving import Connection, session
+from tests.trade_rows import value
 
 
 def silent(_: str) -> None:
@@ -28,6 +29,12 @@ def brought_back(db: Database, cold: list[ColdFile], backup: Path, root: Path) -
     """As after the restore of a backup that has this list: what is told."""
     with session(db.url, autocommit=True) as conn:
         return bring_back_cold_files(conn, cold, backup, str(root), silent)
+
+
+def become_a_copy(db: Database) -> None:
+    """As after the restore of a backup, which holds what the database is now."""
+    with session(db.url, autocommit=True) as conn:
+        disown_cold_files(conn)
 
 
 def test_a_file_of_another_database_is_not_written_over(refreshed: Connection, db: Database, tmp_path: Path) -> None:
@@ -47,6 +54,42 @@ def test_a_restored_copy_leaves_the_file_of_its_original(refreshed: Connection, 
     said = [step.said for step in restore(db, part_of(JANUARY))]
     assert said[-1].endswith("stays, since another database may count on it")
     assert file_under(tmp_path / "original").exists() and state(db) == "hot" and trades_read(db) == before
+
+
+def test_a_copy_that_takes_an_archive_back_leaves_the_file_that_its_original_may_have_ended_with(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    before = trades_read(db)
+    archived_until("recorded", db, tmp_path / "original")
+    become_a_copy(db)
+    assert restored(db) == ["hot"]
+    assert file_under(tmp_path / "original").exists() and trades_read(db) == before
+
+
+def test_a_copy_goes_on_with_an_archive_in_a_file_of_its_own(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    before = trades_read(db)
+    archived_until("recorded", db, tmp_path / "original")
+    become_a_copy(db)
+    assert archived(db, tmp_path / "copy")[-1] == "cold" and trades_read(db) == before
+    assert restored(db)[-1] == "hot" and trades_read(db) == before
+    assert file_under(tmp_path / "original").exists() and not file_under(tmp_path / "copy").exists()
+
+
+def test_a_copy_leaves_the_file_that_a_killed_restore_of_its_original_has_left(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    """Since then the original may have archived the month again, to the same place."""
+    before = trades_read(db)
+    archived(db, tmp_path / "original")
+    for step in restore(db, part_of(JANUARY)):
+        if step.name == "attached":
+            break
+    assert state(db) == "hot" and value(db, "select count(*) from cold_files") == 1
+    become_a_copy(db)
+    assert restored(db) == ["hot"]
+    assert file_under(tmp_path / "original").exists() and trades_read(db) == before
 
 
 def test_a_file_from_the_backup_is_the_databases_own(refreshed: Connection, db: Database, tmp_path: Path) -> None:
@@ -70,6 +113,22 @@ def test_a_newer_file_in_the_place_of_that_of_a_backup_is_left_and_told(
     (told,) = brought_back(db, cold, tmp_path / "backup", tmp_path / "original")
     assert "is another file than that of the backup, and was left" in told
     assert file_under(tmp_path / "original").read_bytes() == b"archived again since"
+
+
+def test_a_month_that_was_archived_anew_since_keeps_its_newer_file(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    """A backup that is restored again, when the file that it lists is still whole."""
+    archived(db, tmp_path / "original")
+    of_the_backup = listed(db)
+    assert brought_back(db, of_the_backup, tmp_path / "backup", tmp_path / "copy") == []
+    restored(db)
+    refreshed.execute(LATE_TRADE)
+    refreshed.execute("call refresh_warehouse()")
+    archived(db, tmp_path / "copy")
+    before = trades_read(db)
+    assert brought_back(db, of_the_backup, tmp_path / "backup", tmp_path / "copy") == []
+    assert trades_read(db) == before and restored(db)[-1] == "hot"
 
 
 def test_a_file_that_cannot_be_copied_spoils_no_backup(refreshed: Connection, db: Database, tmp_path: Path) -> None:

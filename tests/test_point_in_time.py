@@ -1,5 +1,7 @@
 """The commands of docs/operation.md, as they stand: back up, lose, restore; and back to the minute before."""
 
+import re
+import subprocess
 from collections.abc import Iterator
 from datetime import timezone
 from pathlib import Path
@@ -8,7 +10,7 @@ import psycopg
 import pytest
 
 from dpm_assets.server import EmbeddedServer
-from tests.documented import run
+from tests.documented import commands, run
 from tests.places import open_folder
 from tests.servers import SMALL
 from tests.survival import differences, fill, picture
@@ -52,6 +54,27 @@ def test_the_documented_commands_go_back_to_a_point_in_time(server: EmbeddedServ
     with psycopg.connect(server.url(), autocommit=True) as conn:
         assert conn.execute("select pg_is_in_recovery()").fetchone() == (False,)
         conn.execute("call prop_trading_model.refresh_warehouse()")
+
+
+def test_a_copy_of_the_log_that_was_cut_short_holds_nothing_up(tmp_path: Path) -> None:
+    """By a full disk, or by a kill of the server before it had noted what the command has done."""
+    found = re.search(r"^archive_command = '(.*)'$", commands("archive the log"), re.MULTILINE)
+    assert found
+    segment, place = tmp_path / "segment", tmp_path / "wal" / "0001"
+    command = found[1].replace("/backups", str(tmp_path)).replace("%p", str(segment)).replace("%f", place.name)
+
+    def is_archived() -> bool:
+        return subprocess.run(["sh", "-c", command], check=False).returncode == 0
+
+    segment.write_bytes(b"log" * 9_999)
+    assert not is_archived(), "there is no such folder"
+    place.parent.mkdir()
+    place.with_name("0001.part").write_bytes(b"log" * 10)
+    assert is_archived() and place.read_bytes() == segment.read_bytes()
+    assert is_archived(), "and the server asks once more"
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+    segment.write_bytes(b"of another server")
+    assert not is_archived() and place.read_bytes() == b"log" * 9_999
 
 
 def test_the_documented_commands_back_up_and_restore(server: EmbeddedServer, backups: Path) -> None:

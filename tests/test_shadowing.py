@@ -7,7 +7,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dpm_assets.backup.counting import row_counts
 from dpm_assets.database import Database
+from dpm_assets.server import logins
 from tests.command_line import dpm
 from tests.interleaving import Connection, session
 from tests.trade_rows import trade, write
@@ -178,7 +180,7 @@ begin
     foreach l in array kinds loop
         foreach r in array kinds loop
             execute format('create function public.pair(%s, %s) returns boolean language sql return public.complain()', l, r);
-            foreach op in array array['=', '<>', '<', '>', '<=', '>=', '+', '-', '*', '/', '||', '~'] loop
+            foreach op in array array['=', '<>', '<', '>', '<=', '>=', '+', '-', '*', '/', '||', '~', '!~'] loop
                 if not exists (
                     select from pg_operator where oprname = op and oprleft = l and oprright = r
                         and oprnamespace = 'pg_catalog'::regnamespace
@@ -219,3 +221,20 @@ def test_commands_reach_nothing_that_everybody_may_make_in_public(
         assert ended.returncode == 0 or command in (["doctor"], ["indexes", "check"]), (
             command
         )  # which find what is to be found here
+
+
+def test_a_backup_its_restore_and_an_upgrade_reach_nothing_that_everybody_may_make_in_public(
+    refreshed: Connection, database_url: str, tmp_path: Path
+) -> None:
+    """They work as the administrator."""
+    refreshed.execute(BETTER)
+    with pytest.raises(psycopg.Error, match="a stranger was called"):
+        refreshed.execute("select 1 where 'a'::name !~ 'b'")
+    taken = dpm(database_url, "backup", tmp_path / "backup")
+    assert (taken.returncode, taken.stderr) == (0, "")
+    refused = dpm(database_url, "restore", tmp_path / "backup")
+    assert refused.returncode == 2 and "a restore replaces nothing" in refused.stderr
+    with logins.connect(database_url) as conn:  # as an upgrade does
+        counts = row_counts(conn)
+        assert counts["prop_trading_model.raw_trades_closed_2024_01"] > 0
+        assert conn.execute("select nspname || '' from pg_namespace where nspname !~ '^pg_' limit 1").fetchone()

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from dpm_assets.backup.restore import check
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.server import EmbeddedServer
@@ -224,6 +225,22 @@ def test_a_file_that_the_servers_user_cannot_read_is_not_carried_over(home: Path
 def test_data_of_the_newest_version_stay_as_they_are(home: Path) -> None:
     assert not upgrade(EmbeddedServer(home, OLDEST, SMALL), lambda _: None, jobs=1)
     assert (home / "postgres" / "data" / "PG_VERSION").read_text() == "15\n"
+
+
+def test_each_database_is_backed_up_by_programs_of_its_own_server(
+    home: Path, server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older server could not read what a newer pg_dump writes; the older pg_dump refuses the newer server."""
+    EmbeddedServer(home, OLDEST, SMALL).start()
+    monkeypatch.setenv("DPM_DAGSTER_URL", server.url("dagster"))
+    ended = dpm(None, "backup", tmp_path / "backup", home=home)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    newer = server.state().major
+    dumped = {database.folder: database for database in check(tmp_path / "backup").databases}
+    assert {name: (one.server_major, one.dumped_by) for name, one in dumped.items()} == {
+        "warehouse": (15, 15),
+        "dagster": (newer, newer),
+    }
 
 
 def test_the_command_says_where_the_old_data_are(home: Path) -> None:

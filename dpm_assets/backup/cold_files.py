@@ -19,8 +19,7 @@ from dpm_assets.settings import settings
 
 def listed_cold_files(conn: psycopg.Connection[Any]) -> list[ColdFile]:
     """What the database knows of the archive; nothing where it is not a warehouse with one."""
-    row = conn.execute("select to_regclass('prop_trading_model.cold_files') is not null").fetchone()
-    if not (row and row[0]):
+    if not _has_archive(conn):
         return []
     rows = conn.execute(
         "select parent_table, f.lower::text, f.location, bytes, file_sha256 from prop_trading_model.cold_files as f"
@@ -31,6 +30,11 @@ def listed_cold_files(conn: psycopg.Connection[Any]) -> list[ColdFile]:
         ColdFile(parent_table, lower, location, size, digest, copy=None)
         for parent_table, lower, location, size, digest in rows
     ]
+
+
+def _has_archive(conn: psycopg.Connection[Any]) -> bool:
+    row = conn.execute("select to_regclass('prop_trading_model.cold_files') is not null").fetchone()
+    return row == (True,)
 
 
 def copy_cold_files(
@@ -66,17 +70,36 @@ def _copy_one(cold: ColdFile, target: Path) -> None:
         )
 
 
+def disown_cold_files(conn: psycopg.Connection[Any]) -> None:
+    """In a database just restored: it has written none of the files that it knows, and bring_back_cold_files() says which of
+    them become its own.
+
+    Of a month whose archive or restore was under way when the backup was taken, the original may have made the file its
+    only copy since.
+    """
+    if _has_archive(conn):
+        conn.execute(
+            "update prop_trading_model.partition_state as s set location = null from prop_trading_model.cold_files as f"
+            " where f.parent_table = s.parent_table and f.lower = s.lower"
+        )
+
+
 def bring_back_cold_files(
     conn: psycopg.Connection[Any], listed: list[ColdFile], folder: Path, root: str, say: Callable[[str], None]
 ) -> list[str]:
     """See that a database just restored finds every file of the archive: under `root`, where it is or a copy from the backup
     goes, or else where it was. Of a file that was there before, another database may be the owner: it is noted as not ours.
+    Asked again later, it leaves alone what has been restored from the archive, or archived anew, since.
 
     Returns a sentence for each that is nowhere, or whose place another file has.
     """
     complaints = []
+    known = {(cold.parent_table, cold.lower): cold.sha256 for cold in listed_cold_files(conn)}
     for cold in listed:
         part, here = _part(cold), file_of(root, _part(cold))
+        if known.get((cold.parent_table, cold.lower)) != cold.sha256:
+            say(f"archive: {part} was restored from it, or archived anew, since the backup, and stays as it is")
+            continue
         if _is_whole(here, cold.sha256):
             _note(conn, cold, here, ours=_is_at_home(here))
         elif cold.copy is not None and not is_there(here):

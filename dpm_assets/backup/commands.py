@@ -27,9 +27,12 @@ def backup(
         _say(
             f"{len(manifest.cold_files)} files of the archive are listed, not copied: keep copies of them, or give --copy-cold"
         )
-    majors = {dumped.server_major for dumped in manifest.databases}
-    if manifest.dumped_by not in majors:
-        _say(f"dumped by pg_dump of PostgreSQL {manifest.dumped_by}: an older server's pg_restore cannot read it")
+    for dumped in manifest.databases:
+        if dumped.dumped_by != dumped.server_major:
+            _say(
+                f"{dumped.folder}: dumped by pg_dump of PostgreSQL {dumped.dumped_by}: an older server's pg_restore cannot "
+                "read it"
+            )
     _complain(complaints)
 
 

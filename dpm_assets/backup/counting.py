@@ -9,7 +9,7 @@ from dpm_assets.errors import DpmError
 
 # A dump holds no rows of foreign tables, and of those that belong to an extension.
 _TABLES = """
-select n.nspname, c.relname
+select n.nspname, c.relname, c.oid
 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     and not exists (select from pg_depend as d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
@@ -20,10 +20,15 @@ order by 1, 2
 def row_counts(conn: psycopg.Connection[Any]) -> dict[str, int]:
     """The rows of every table by schema.table, those of a partition by the partition's name."""
     counts = {}
-    for schema, table in conn.execute(_TABLES).fetchall():
+    for schema, table, _ in conn.execute(_TABLES).fetchall():
         row = conn.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(schema, table))).fetchone()
         counts[f"{schema}.{table}"] = int(row[0]) if row else 0
     return counts
+
+
+def counted_tables(conn: psycopg.Connection[Any]) -> dict[int, str]:
+    """The same tables, as schema.table, by their number (oid)."""
+    return {oid: f"{schema}.{table}" for schema, table, oid in conn.execute(_TABLES).fetchall()}
 
 
 def refuse_other_counts(expected: dict[str, int], found: dict[str, int], database: str) -> None:

@@ -54,15 +54,16 @@ def restore_with_database(programs: ClientPrograms, url: str, folder: Path, log:
     _run(programs.program("pg_restore"), url, ["--exit-on-error", "--create", f"--jobs={jobs}", str(folder)], log)
 
 
-def tables_in(programs: ClientPrograms, folder: Path) -> set[str]:
-    """The tables, as schema.table, whose rows a dump holds. Raises DpmError when its table of contents cannot be read."""
+def tables_in(programs: ClientPrograms, folder: Path) -> set[int]:
+    """The numbers (oid) of the tables whose rows a dump holds: names stand in its table of contents with blanks and breaks and
+    without quotes. Raises DpmError when it cannot be read."""
     log = folder.with_name(f"{folder.name}.log")
     try:
         lines = _listed(programs, folder, log)
     finally:
         log.unlink(missing_ok=True)
-    found = (re.fullmatch(r"\d+; \d+ \d+ TABLE DATA (\S+) (\S+) .*", line) for line in lines)
-    return {f"{match[1]}.{match[2]}" for match in found if match}
+    found = (re.match(r"\d+; \d+ (\d+) TABLE DATA ", line) for line in lines)
+    return {int(match[1]) for match in found if match}
 
 
 def _listed(programs: ClientPrograms, folder: Path, log: Path) -> list[str]:
@@ -70,7 +71,7 @@ def _listed(programs: ClientPrograms, folder: Path, log: Path) -> list[str]:
     listed = log.with_suffix(".contents")
     try:
         run([programs.program("pg_restore"), "--list", f"--file={listed}", str(folder)], None, log)
-        return listed.read_text(encoding="utf-8").splitlines()
+        return listed.read_text(encoding="utf-8").split("\n")  # other breaks than this one may be in a name
     finally:
         listed.unlink(missing_ok=True)
 

@@ -11,17 +11,21 @@ from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.places import sha256_of
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+# What a backup of the first format was dumped by stands once for all of its databases.
+_READ = (1, FORMAT)
 
 
 @dataclass(frozen=True)
 class DumpedDatabase:
-    """A database's dump in the folder of that name, the rows of each table, its settled leaves (None: it has none)."""
+    """A database's dump in the folder of that name, the rows of each table, its settled leaves (None: it has none), and the major
+    versions of its server and of the pg_dump that dumped it."""
 
     folder: str
     server_major: int
     rows: dict[str, int]
     settled_leaves: list[str] | None
+    dumped_by: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,6 @@ class ColdFile:
 class Manifest:
     backup_id: str
     made_at: str
-    dumped_by: int
     databases: list[DumpedDatabase]
     roles: list[RoleRecord]
     memberships: list[Membership]
@@ -69,12 +72,13 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except ValueError:
         raise DpmError(f"{folder / NAME} is damaged. Use another backup.") from None
-    if found.pop("format", None) != FORMAT:
+    if found.pop("format", None) not in _READ:
         raise DpmError(f"{folder} was made by another version of dpm. Restore it with that one.")
+    dumped_by = {"dumped_by": found.pop("dumped_by", None)}
     return Manifest(
         **found
         | {
-            "databases": [DumpedDatabase(**one) for one in found["databases"]],
+            "databases": [DumpedDatabase(**dumped_by | one) for one in found["databases"]],
             "roles": [RoleRecord(**one) for one in found["roles"]],
             "memberships": [Membership(**one) for one in found["memberships"]],
             "cold_files": [ColdFile(**one) for one in found["cold_files"]],

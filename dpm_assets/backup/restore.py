@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from dpm_assets.backup import dumping
-from dpm_assets.backup.cold_files import bring_back_cold_files
+from dpm_assets.backup.cold_files import bring_back_cold_files, disown_cold_files
 from dpm_assets.backup.counting import refuse_other_counts, row_counts
 from dpm_assets.backup.leaves import settle_leaves
 from dpm_assets.backup.manifest import DumpedDatabase, Manifest, read_manifest, refuse_damaged
@@ -62,18 +62,27 @@ def restore(folder: Path, say: Say, *, jobs: int, own: bool = False) -> list[str
     by_folder = {source.folder: source for source in sources()}
     targets = [_Target(by_folder[dumped.folder], dumped) for dumped in manifest.databases]
     say(f"backup of {manifest.made_at}: {manifest.bytes / 1e6:,.1f} MB, every file as it was written")
-    with connect(_maintenance(targets[0].source)) as conn:
-        programs = programs_to_restore(conn.info.server_version // 10000, manifest.dumped_by)
-        left = [target for target in targets if not _is_in_place(conn, target, manifest)]
-        for target in left:
-            _refuse_full(conn, target)
-        complaints = [] if own else make_roles(conn, manifest.roles, manifest.memberships)
+    programs: dict[str, ClientPrograms] = {}
+    for target in targets:  # each asks its own server: Dagster's database may be on another one than the warehouse
+        with connect(_maintenance(target.source)) as conn:
+            if not _is_in_place(conn, target, manifest):
+                _refuse_full(conn, target)
+                programs[target.dumped.folder] = programs_to_restore(
+                    conn.info.server_version // 10000, target.dumped.dumped_by
+                )
+    left = [target for target in targets if target.dumped.folder in programs]
+    complaints: list[str] = []
+    if not own:
+        with connect(_maintenance(by_folder[WAREHOUSE])) as conn:
+            complaints += make_roles(conn, manifest.roles, manifest.memberships)
     for target in left:
-        _make(target, folder, programs, manifest, jobs=jobs, own=own, say=say)
+        _make(target, folder, programs[target.dumped.folder], manifest, jobs=jobs, own=own, say=say)
     for target in targets:
         if target.source.folder == WAREHOUSE:
-            url = target.making_url if target in left else target.source.url
-            with connect(url) as conn:
+            is_new = target in left
+            with connect(target.making_url if is_new else target.source.url) as conn:
+                if is_new:
+                    disown_cold_files(conn)
                 complaints += bring_back_cold_files(conn, manifest.cold_files, folder, settings().cold_root, say)
     for target in left:
         _take_place(target, say)

@@ -54,9 +54,14 @@ _OWN_WAYS = (
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
-    """A connection in autocommit that may write, wherever sessions begin read-only."""
+    """A connection in autocommit that may write, wherever sessions begin read-only, and that searches PostgreSQL's own schema
+    alone: where everybody may make objects in public, an operator there would be called with the rights of this login."""
     conn = psycopg.connect(
-        url, autocommit=True, connect_timeout=10, application_name="dpm backup", options="-c TimeZone=UTC"
+        url,
+        autocommit=True,
+        connect_timeout=10,
+        application_name="dpm backup",
+        options="-c TimeZone=UTC -c search_path=pg_catalog,pg_temp",
     )
     for setting in _OWN_WAYS:
         conn.execute(setting.encode())

@@ -15,7 +15,7 @@ import psycopg
 
 from dpm_assets.backup import dumping
 from dpm_assets.backup.cold_files import copy_cold_files, listed_cold_files
-from dpm_assets.backup.counting import row_counts
+from dpm_assets.backup.counting import counted_tables, row_counts
 from dpm_assets.backup.leaves import settled_leaves
 from dpm_assets.backup.manifest import ColdFile, DumpedDatabase, Manifest, hashes_of
 from dpm_assets.backup.programs import ClientPrograms, programs_to_dump
@@ -39,8 +39,8 @@ def back_up(target: Path, say: Say, *, jobs: int, copy_cold: bool = False) -> tu
     target = target.absolute()
     with _partial(target) as folder:
         there = [source for source in sources() if source.folder == WAREHOUSE or exists(source)]
+        programs = {source.folder: _programs(source) for source in there}
         with connect(there[0].url) as conn:
-            programs = programs_to_dump(conn.info.server_version // 10000)
             roles, memberships = read_roles(conn), read_memberships(conn)
         with Database(there[0].url, application_name="dpm backup") as db, alone(db, say):
             cold: list[ColdFile] = []
@@ -48,16 +48,15 @@ def back_up(target: Path, say: Say, *, jobs: int, copy_cold: bool = False) -> tu
             databases = []
             for source in there:
                 say(f"{source.folder}: dumping with {jobs} jobs")
-                databases.append(_dumped(source, folder, programs, jobs, cold))
+                databases.append(_dumped(source, folder, programs[source.folder], jobs, cold))
             if copy_cold:
                 cold, complaints = copy_cold_files(cold, folder, say)
         for dumped in databases:
             say(f"{dumped.folder}: {sum(dumped.rows.values()):,} rows of {len(dumped.rows)} tables; reading them back")
-            _read_back(programs, folder, dumped)
+            _read_back(programs[dumped.folder], folder, dumped)
         manifest = Manifest(
             backup_id=uuid4().hex,
             made_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            dumped_by=programs.major,
             databases=databases,
             roles=roles,
             memberships=memberships,
@@ -115,6 +114,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _programs(source: Source) -> ClientPrograms:
+    """Dagster's database may be on another server than the warehouse, of another version."""
+    with connect(source.url) as conn:
+        return programs_to_dump(conn.info.server_version // 10000)
+
+
 def _dumped(source: Source, folder: Path, programs: ClientPrograms, jobs: int, cold: list[ColdFile]) -> DumpedDatabase:
     """Dump, and count the rows meanwhile in the same snapshot; what the archive holds in it is added to `cold`."""
     with connect(source.url) as conn:
@@ -140,7 +145,8 @@ def _dumped(source: Source, folder: Path, programs: ClientPrograms, jobs: int, c
                     conn.cancel()
                     raise
                 rows = counted.result()
-        return DumpedDatabase(source.folder, conn.info.server_version // 10000, rows, settled)
+            _refuse_lacking(programs, folder / source.folder, counted_tables(conn))
+        return DumpedDatabase(source.folder, conn.info.server_version // 10000, rows, settled, programs.major)
 
 
 def _role_that_reads(conn: psycopg.Connection[Any]) -> str | None:
@@ -156,13 +162,16 @@ def _role_that_reads(conn: psycopg.Connection[Any]) -> str | None:
     return row[0] if row else None
 
 
-def _read_back(programs: ClientPrograms, folder: Path, dumped: DumpedDatabase) -> None:
-    """Raise DpmError when the dump lacks a table or cannot be unpacked to its end."""
-    lacking = dumped.rows.keys() - dumping.tables_in(programs, folder / dumped.folder)
+def _refuse_lacking(programs: ClientPrograms, dump: Path, tables: dict[int, str]) -> None:
+    """Raise DpmError naming a table whose rows the dump has not."""
+    there = dumping.tables_in(programs, dump)
+    lacking = sorted(name for number, name in tables.items() if number not in there)
     if lacking:
-        raise DpmError(
-            f"The dump lacks {sorted(lacking)[0]}, which was made or renamed meanwhile. Take the backup again."
-        )
+        raise DpmError(f"The dump lacks {lacking[0]}, which was made or renamed meanwhile. Take the backup again.")
+
+
+def _read_back(programs: ClientPrograms, folder: Path, dumped: DumpedDatabase) -> None:
+    """Raise DpmError when the dump cannot be unpacked to its end."""
     dumping.read_through(programs, folder / dumped.folder, folder / f"pg_restore_{dumped.folder}.log")
 
 

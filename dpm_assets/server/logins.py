@@ -13,7 +13,8 @@ ROLES = ("dpm_owner", "dpm_loader", "dpm_refresher", "dpm_reader")
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
-    """A connection to the embedded server that no PG* variable of this environment bends."""
+    """A connection to the embedded server that no PG* variable of this environment bends, and no object that somebody has made in
+    public: it searches PostgreSQL's own schema alone."""
     return psycopg.connect(
         url,
         hostaddr="127.0.0.1",
@@ -21,7 +22,7 @@ def connect(url: str) -> psycopg.Connection[Any]:
         gssencmode="disable",
         channel_binding="prefer",
         target_session_attrs="any",
-        options="-c TimeZone=UTC",
+        options="-c TimeZone=UTC -c search_path=pg_catalog,pg_temp",
         connect_timeout=10,
         autocommit=True,
     )

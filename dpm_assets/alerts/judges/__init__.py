@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dpm_assets.alerts.conditions import Condition, Look
 from dpm_assets.alerts.judges.asset_checks import failed_checks
 from dpm_assets.alerts.judges.freshness import lag
+from dpm_assets.alerts.judges.log_archive import log_not_archived
 from dpm_assets.alerts.judges.partitions import missing_partitions
 from dpm_assets.alerts.judges.rejects import waiting_rejects
 from dpm_assets.alerts.judges.runs import failed_runs
@@ -24,5 +25,6 @@ JUDGES: dict[str, Judge] = {
     "slow statements": slow_statements,
     "asset check": failed_checks,
     "failed ticks": failing_ticks,
+    "log archive": log_not_archived,
 }
 """By the name of the alert, which every condition of the judge bears."""
