@@ -111,6 +111,37 @@ def test_a_reader_with_a_long_transaction_is_waited_for_and_the_detach_finished_
     assert trades_read(db) == trades
 
 
+def test_a_detach_that_is_pending_freezes_no_other_month_and_is_finished_for_it(
+    refreshed: Connection, db: Database, database_url: str, tmp_path: Path, trades: list[tuple[str, str]]
+) -> None:
+    """A table detaches one partition at a time."""
+    with session(database_url) as reader:
+        reader.execute("select count(*) from raw_trades_closed")
+        with pytest.raises(DpmError, match="2024-01 is not cold yet"):
+            archived(db, tmp_path, readers_seconds=0.2)
+        with pytest.raises(DpmError, match=f"2024-02 cannot be archived yet: {LEAF} is still being detached"):
+            archived(db, tmp_path, FEBRUARY, readers_seconds=0.2)
+        assert state(db, FEBRUARY) == "hot" and not file_under(tmp_path, FEBRUARY).exists()
+    assert archived(db, tmp_path, FEBRUARY)[-1] == "cold"
+    assert state(db) == "archiving" and trades_read(db) == trades
+    assert archived(db, tmp_path)[-1] == "cold" and trades_read(db) == trades
+
+
+def test_a_month_that_was_frozen_behind_a_pending_detach_goes_on(
+    refreshed: Connection, db: Database, database_url: str, tmp_path: Path, trades: list[tuple[str, str]]
+) -> None:
+    with session(database_url) as reader:
+        reader.execute("select count(*) from raw_trades_closed")
+        for step in archive(db, part_of(FEBRUARY), tmp_path):
+            if step.name == "recorded":
+                break
+        with pytest.raises(DpmError, match="2024-01 is not cold yet"):
+            archived(db, tmp_path, readers_seconds=0.2)
+    assert state(db, FEBRUARY) == "archiving"
+    assert archived(db, tmp_path, FEBRUARY)[-1] == "cold"
+    assert archived(db, tmp_path)[-1] == "cold" and trades_read(db) == trades
+
+
 def test_a_detach_that_is_pending_can_be_taken_back(
     refreshed: Connection, db: Database, database_url: str, tmp_path: Path
 ) -> None:

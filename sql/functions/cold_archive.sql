@@ -48,8 +48,9 @@ end
 $$;
 
 -- The first step: from here on the rows stay as they are. Returns the name of their table; done before, it changes nothing.
--- Refused for what refuse_refresh() and refuse_pending() say, while somebody has written to it and not committed, and for a
--- month (year) that has not ended or has no leaf of its own.
+-- Refused for what refuse_refresh() and refuse_pending() say, while somebody has written to it and not committed, for a month
+-- (year) that has not ended or has no leaf of its own, and while the table has a default partition: DETACH CONCURRENTLY, the
+-- step after next, would fail for as long as there is one.
 -- Locks: SHARE ROW EXCLUSIVE on the leaf, for a moment.
 create or replace function prop_trading_model.begin_archive(parent regclass, wanted date) returns name
 language plpgsql
@@ -59,6 +60,7 @@ as $$
 declare
     part record := prop_trading_model.part_of(parent, wanted);
     leaf text := format('prop_trading_model.%I', part.leaf_name);
+    default_leaf regclass := (select nullif(p.partdefid, 0) from pg_partitioned_table as p where p.partrelid = parent);
     refusal text;
 begin
     perform prop_trading_model.refuse_refresh(part);
@@ -78,6 +80,13 @@ begin
     ) then
         raise exception 'the % % has no partition %', part.unit, part.called, part.leaf_name
             using errcode = 'object_not_in_prerequisite_state', hint = 'See dpm partitions list.';
+    end if;
+    if default_leaf is not null then
+        raise exception 'the % % cannot be archived while % is the default partition of %',
+            part.unit, part.called, default_leaf, part.parent_table
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = format('Detach it (alter table %s detach partition %s), load its rows again, then archive the %s.',
+                    parent, default_leaf, part.unit);
     end if;
     perform prop_trading_model.lock_out_writers(part);
     perform prop_trading_model.refuse_pending(part);

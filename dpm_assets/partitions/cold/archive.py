@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from psycopg import sql
@@ -54,10 +54,11 @@ def archive(
     """Archive one month or year under `root`, a folder or URL; yields each step when it is done. One that is cold stays so.
 
     Refused (DpmError) for one that has not ended, while somebody writes to it, and for trades while the month has pending
-    changes or, after `patience` seconds, while a refresh runs. When the file cannot be written or is found damaged, it is hot
-    again and nothing has changed. When transactions that have read the table do not end within `readers_seconds`, it
-    stays archiving, readable by read_trades or read_metrics, and the next call ends it. `say` is told when another archive
-    or restore has to be waited for.
+    changes or, after `patience` seconds, while a refresh runs; also while the table has a default partition, or another
+    partition whose detach cannot be finished within `readers_seconds`. When the file cannot be written or is found damaged,
+    it is hot again and nothing has changed. When transactions that have read the table do not end within
+    `readers_seconds`, it stays archiving, readable by read_trades or read_metrics, and the next call ends it. `say` is told
+    when another archive or restore has to be waited for.
     """
     with alone(db, say) as conn:
         found = state_of(conn, part)
@@ -69,6 +70,8 @@ def archive(
         with explained(part):
             if not found:
                 _refuse_unknown(places.file_of(root, part), part)
+            if attachment(conn, part) == "yes":
+                _end_other_detach(conn, part, readers_seconds)
             _begin(conn, part, patience)
         yield Step("frozen", f"{part}: nobody can write to it any more")
         try:
@@ -177,24 +180,55 @@ def _note(conn: psycopg.Connection[Any], part: Part, columns: tuple[Column, ...]
             )
 
 
+def _end_other_detach(conn: psycopg.Connection[Any], part: Part, readers_seconds: float) -> None:
+    """A table detaches one partition at a time: a detach that was left pending is finished before another one is frozen."""
+    pending = conn.execute(
+        "select n.nspname::text, c.relname::text from pg_inherits as i join pg_class as c on c.oid = i.inhrelid"
+        " join pg_namespace as n on n.oid = c.relnamespace where i.inhparent = %s::regclass and i.inhdetachpending",
+        [part.table.qualified],
+    ).fetchone()
+    if pending is None:
+        return
+    try:
+        _alter_detach(conn, part, sql.Identifier(*pending), "finalize", readers_seconds)
+    except psycopg.errors.LockNotAvailable:
+        raise DpmError(
+            f"{part} cannot be archived yet: {pending[1]} is still being detached, as a transaction that has read the "
+            f"{part.table.rows} goes on for longer than {readers_seconds:.0f} s (see pg_stat_activity). Nothing was changed; "
+            "archive it again when that has ended."
+        ) from None
+
+
 def _detach(conn: psycopg.Connection[Any], part: Part, readers_seconds: float) -> None:
     """Waits for the transactions that have read the table; a detach that was left pending is finished."""
     attached = attachment(conn, part)
     if attached not in ("yes", "pending"):
         return
-    detach = sql.SQL("alter table {} detach partition {} {}").format(
-        sql.Identifier(SCHEMA, part.table.name),
-        sql.Identifier(SCHEMA, part.leaf),
-        sql.SQL("concurrently" if attached == "yes" else "finalize"),
-    )
-    conn.execute("select set_config('lock_timeout', %s, false)", [f"{round(readers_seconds * 1000)}ms"])
+    how: Literal["concurrently", "finalize"] = "concurrently" if attached == "yes" else "finalize"
     try:
-        conn.execute(detach)
+        _alter_detach(conn, part, sql.Identifier(SCHEMA, part.leaf), how, readers_seconds)
     except psycopg.errors.LockNotAvailable:
         raise DpmError(
             f"{part} is not cold yet: a transaction that has read the {part.table.rows} goes on for longer than "
             f"{readers_seconds:.0f} s (see pg_stat_activity). Its file is complete; archive it again when that has ended."
         ) from None
+
+
+def _alter_detach(
+    conn: psycopg.Connection[Any],
+    part: Part,
+    leaf: sql.Identifier,
+    how: Literal["concurrently", "finalize"],
+    readers_seconds: float,
+) -> None:
+    """Detaches a leaf of the part's table. Raises LockNotAvailable when transactions that have read it do not end in time."""
+    conn.execute("select set_config('lock_timeout', %s, false)", [f"{round(readers_seconds * 1000)}ms"])
+    try:
+        conn.execute(
+            sql.SQL("alter table {} detach partition {} {}").format(
+                sql.Identifier(SCHEMA, part.table.name), leaf, sql.SQL(how)
+            )
+        )
     finally:
         if not conn.closed:
             conn.execute("set lock_timeout to default")
