@@ -12,6 +12,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.restore import restore
 from dpm_assets.partitions.cold.states import alone
 from tests.cold import JANUARY, archived, file_under, part_of, restored, state, trades_read
+from tests.cold_victims import archive_until, killed
 from tests.interleaving import Connection, session
 
 
@@ -47,6 +48,22 @@ def test_a_restored_copy_leaves_the_file_of_its_original(refreshed: Connection, 
     said = [step.said for step in restore(db, part_of(JANUARY))]
     assert said[-1].endswith("stays, since another database may count on it")
     assert file_under(tmp_path / "original").exists() and state(db) == "hot" and trades_read(db) == before
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("step", ["written", "recorded"])
+def test_a_copy_of_an_archive_that_was_under_way_leaves_the_file_of_its_original(
+    refreshed: Connection, db: Database, tmp_path: Path, step: str
+) -> None:
+    before = trades_read(db)
+    killed(archive_until(db.url, tmp_path / "original", part_of(JANUARY), step))
+    refreshed.execute("update partition_state set location = null")  # as in a database that was restored from a backup
+    with pytest.raises(DpmError, match="this database knows nothing of it"):
+        archived(db, tmp_path / "original")
+    assert archived(db, tmp_path / "copy")[-1] == "cold"
+    assert file_under(tmp_path / "original").exists() and trades_read(db) == before
+    assert restored(db)[-1] == "hot"
+    assert list(tmp_path.rglob("*.parquet*")) == [file_under(tmp_path / "original")]
 
 
 def test_a_file_from_the_backup_is_the_databases_own(refreshed: Connection, db: Database, tmp_path: Path) -> None:

@@ -58,26 +58,29 @@ def archive(
     partition whose detach cannot be finished within `readers_seconds`. When the file cannot be written or is found damaged,
     it is hot again and nothing has changed. When transactions that have read the table do not end within
     `readers_seconds`, it stays archiving, readable by read_trades or read_metrics, and the next call ends it. `say` is told
-    when another archive or restore has to be waited for.
+    when another archive or restore has to be waited for, and of a file left over elsewhere that cannot be deleted.
     """
     with alone(db, say) as conn:
-        found = state_of(conn, part)
+        found, location = state_of(conn, part), places.file_of(root, part)
         if found and found.in_file:
             if found.state == "restoring":
                 raise DpmError(f"{part} is being restored. dpm partitions restore {part} ends that; archive it then.")
             yield Step("cold", f"{part} is cold already: {found.location}")
             return
         with explained(part):
-            if not found:
-                _refuse_unknown(places.file_of(root, part), part)
+            known = found.location if found and found.ours else None
+            if location != known:
+                _refuse_unknown(location, part)
             if attachment(conn, part) == "yes":
                 _end_other_detach(conn, part, readers_seconds)
-            _begin(conn, part, patience)
+            if known and location != known:
+                _remove_other(known, say)
+            _begin(conn, part, location, patience)
         yield Step("frozen", f"{part}: nobody can write to it any more")
         try:
             with explained(part):
                 columns = columns_of(conn, part.table.name)  # a leaf has an order of its own
-                written = _write(conn, part, columns, places.file_of(root, part))
+                written = _write(conn, part, columns, location)
                 yield Step(
                     "written",
                     f"{part}: {written.rows:,} {part.table.rows}, {written.bytes:,} bytes in {written.location}",
@@ -88,7 +91,7 @@ def archive(
         except BaseException:
             # A server that is gone keeps everything as it is, for the next run; a bucket that is gone, its file.
             with suppress(psycopg.Error, DpmError):
-                abandon(conn, part, places.file_of(root, part))
+                abandon(conn, part)
             raise
         yield Step("recorded", f"{part}: the file may take the partition's place")
         with explained(part):
@@ -107,11 +110,19 @@ def _refuse_unknown(location: str, part: Part) -> None:
         )
 
 
-def _begin(conn: psycopg.Connection[Any], part: Part, patience: float) -> None:
+def _remove_other(location: str, say: Callable[[str], None]) -> None:
+    """The file of an archive that was begun in another place. One that cannot be reached any more is in nobody's way."""
+    try:
+        places.remove(location)
+    except DpmError:
+        say(f"{location} is of no use any more and could not be deleted: delete it by hand.")
+
+
+def _begin(conn: psycopg.Connection[Any], part: Part, location: str, patience: float) -> None:
     give_up = monotonic() + patience
     while True:
         try:
-            conn.execute("select prop_trading_model.begin_archive(%s::regclass, %s)", part.arguments)
+            conn.execute("select prop_trading_model.begin_archive(%s::regclass, %s, %s)", [*part.arguments, location])
             return
         except (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse):
             if monotonic() >= give_up:
@@ -234,13 +245,12 @@ def _alter_detach(
             conn.execute("set lock_timeout to default")
 
 
-def abandon(conn: psycopg.Connection[Any], part: Part, written: str | None = None) -> None:
+def abandon(conn: psycopg.Connection[Any], part: Part) -> None:
     """The month or year is hot again, its table attached as it was; the file that was written, recorded or not, is deleted."""
     found = state_of(conn, part)
-    location = written or (found.location if found else None)
     if attachment(conn, part) == "pending":
         _detach(conn, part, READERS_SECONDS)
     conn.execute("select prop_trading_model.abandon_archive(%s::regclass, %s)", part.arguments)
-    if location and (found is None or found.ours or location != found.location):
-        places.remove(location)
+    if found and found.ours and found.location:
+        places.remove(found.location)
     conn.execute("select prop_trading_model.forget_file(%s::regclass, %s)", part.arguments)
