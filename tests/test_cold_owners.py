@@ -7,11 +7,12 @@ import pytest
 
 from dpm_assets.backup.cold_files import bring_back_cold_files, copy_cold_files, listed_cold_files
 from dpm_assets.backup.manifest import ColdFile
+from dpm_assets.backup.sources import connect
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.restore import restore
 from dpm_assets.partitions.cold.states import alone
-from tests.cold import JANUARY, archived, file_under, part_of, restored, state, trades_read
+from tests.cold import JANUARY, archived, file_under, part_of, restored, set_date_style, state, trades_read
 from tests.cold_victims import archive_until, killed
 from tests.interleaving import Connection, session
 
@@ -87,6 +88,15 @@ def test_a_newer_file_in_the_place_of_that_of_a_backup_is_left_and_told(
     (told,) = brought_back(db, cold, tmp_path / "backup", tmp_path / "original")
     assert "is another file than that of the backup, and was left" in told
     assert file_under(tmp_path / "original").read_bytes() == b"archived again since"
+
+
+def test_a_backup_lists_files_by_their_month_whatever_the_date_style_of_the_database(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    archived(db, tmp_path)
+    set_date_style(refreshed)
+    with connect(db.url) as conn:
+        assert [one.lower for one in listed_cold_files(conn)] == ["2024-01-01"]
 
 
 def test_a_file_that_cannot_be_copied_spoils_no_backup(refreshed: Connection, db: Database, tmp_path: Path) -> None:

@@ -56,7 +56,11 @@ _OWN_WAYS = (
 def connect(url: str) -> psycopg.Connection[Any]:
     """A connection in autocommit that may write, wherever sessions begin read-only."""
     conn = psycopg.connect(
-        url, autocommit=True, connect_timeout=10, application_name="dpm backup", options="-c TimeZone=UTC"
+        url,
+        autocommit=True,
+        connect_timeout=10,
+        application_name="dpm backup",
+        options="-c TimeZone=UTC -c DateStyle=ISO",
     )
     for setting in _OWN_WAYS:
         conn.execute(setting.encode())
