@@ -29,8 +29,8 @@ from pg_catalog.pg_roles where rolname = %s and pg_catalog.pg_has_role(oid, 'mem
 class Database:
     """One PostgreSQL database, given by a `postgresql://` URL. Use as a context manager, or call `close()`.
 
-    Every connection works in UTC. `connection(role)` hands out one that has taken that role, so that a load cannot
-    drop a table and a reader cannot write, whoever the login is.
+    Every connection works in UTC and writes dates as ISO does, whatever is set for the database. `connection(role)` hands out
+    one that has taken that role, so that a load cannot drop a table and a reader cannot write, whoever the login is.
     """
 
     def __init__(self, url: str, application_name: str = "dpm", max_connections: int = 8) -> None:
@@ -47,7 +47,7 @@ class Database:
             kwargs={
                 "application_name": application_name,
                 # Without public: where everybody may make objects in it, an operator there would be called in our name.
-                "options": "-c TimeZone=UTC -c search_path=prop_trading_model,pg_temp",
+                "options": "-c TimeZone=UTC -c DateStyle=ISO -c search_path=prop_trading_model,pg_temp",
                 "autocommit": True,
                 "prepare_threshold": None,
             },

@@ -5,6 +5,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from psycopg import sql
+
 from dpm_assets.database import Database
 from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.partitions.cold.reading import read_trades
@@ -119,6 +121,11 @@ def add_metrics(conn: Connection) -> None:
             '9999-12-31 23:59:59.999999', E'x\r\ny', 5)
         """
     )
+
+
+def set_date_style(conn: Connection) -> None:
+    """New sessions of the database write dates as 31/01/2024, as a firm may have set it."""
+    conn.execute(sql.SQL("alter database {} set datestyle = 'SQL, DMY'").format(sql.Identifier(conn.info.dbname)))
 
 
 def step_of(name: str) -> Callable[[Any], bool]:

@@ -76,6 +76,36 @@ def test_an_archive_that_was_killed_can_be_taken_back(
     refreshed.execute(LATE_TRADE)
     refreshed.execute("call refresh_warehouse()")
     assert verify(db).total == 0
+    assert not list(tmp_path.rglob("*.parquet*")), "nobody would know of it"
+    assert archived(db, tmp_path)[-1] == "cold"
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("step", ["frozen", "writing", "written", "verified", "recorded", "detached"])
+def test_an_archive_that_goes_on_in_another_place_leaves_nothing_in_the_first(
+    refreshed: Connection, db: Database, tmp_path: Path, trades: list[tuple[str, str]], step: str
+) -> None:
+    before = table_rows(db)
+    killed(archive_until(db.url, tmp_path / "first", part_of(JANUARY), step))
+    assert archived(db, tmp_path / "second")[-1] == "cold"
+    assert list(tmp_path.rglob("*.parquet*")) == [file_under(tmp_path / "second")]
+    assert trades_read(db) == trades
+    assert restored(db)[-1] == "hot"
+    assert table_rows(db) == before and not list(tmp_path.rglob("*.parquet*"))
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("then", ["archived again", "restored"])
+def test_the_file_of_an_archive_that_was_half_taken_back_is_known(
+    refreshed: Connection, db: Database, tmp_path: Path, trades: list[tuple[str, str]], then: str
+) -> None:
+    """Killed when the month was hot again and the file not deleted."""
+    killed(archive_until(db.url, tmp_path, part_of(JANUARY), "written"))
+    refreshed.execute("select abandon_archive('raw_trades_closed', '2024-01-01')")
+    assert state(db) == "hot" and file_under(tmp_path).exists()
+    if then == "restored":
+        assert restored(db) == ["hot"] and not file_under(tmp_path).exists()
+    assert archived(db, tmp_path)[-1] == "cold" and trades_read(db) == trades
 
 
 @pytest.mark.kill
@@ -109,6 +139,37 @@ def test_a_reader_with_a_long_transaction_is_waited_for_and_the_detach_finished_
             refreshed.execute("select ensure_trade_months('{2024-01-01}')")
     assert archived(db, tmp_path)[-1] == "cold"
     assert trades_read(db) == trades
+
+
+def test_a_detach_that_is_pending_freezes_no_other_month_and_is_finished_for_it(
+    refreshed: Connection, db: Database, database_url: str, tmp_path: Path, trades: list[tuple[str, str]]
+) -> None:
+    """A table detaches one partition at a time."""
+    with session(database_url) as reader:
+        reader.execute("select count(*) from raw_trades_closed")
+        with pytest.raises(DpmError, match="2024-01 is not cold yet"):
+            archived(db, tmp_path, readers_seconds=0.2)
+        with pytest.raises(DpmError, match=f"2024-02 cannot be archived yet: {LEAF} is still being detached"):
+            archived(db, tmp_path, FEBRUARY, readers_seconds=0.2)
+        assert state(db, FEBRUARY) == "hot" and not file_under(tmp_path, FEBRUARY).exists()
+    assert archived(db, tmp_path, FEBRUARY)[-1] == "cold"
+    assert state(db) == "archiving" and trades_read(db) == trades
+    assert archived(db, tmp_path)[-1] == "cold" and trades_read(db) == trades
+
+
+def test_a_month_that_was_frozen_behind_a_pending_detach_goes_on(
+    refreshed: Connection, db: Database, database_url: str, tmp_path: Path, trades: list[tuple[str, str]]
+) -> None:
+    with session(database_url) as reader:
+        reader.execute("select count(*) from raw_trades_closed")
+        for step in archive(db, part_of(FEBRUARY), tmp_path):
+            if step.name == "recorded":
+                break
+        with pytest.raises(DpmError, match="2024-01 is not cold yet"):
+            archived(db, tmp_path, readers_seconds=0.2)
+    assert state(db, FEBRUARY) == "archiving"
+    assert archived(db, tmp_path, FEBRUARY)[-1] == "cold"
+    assert archived(db, tmp_path)[-1] == "cold" and trades_read(db) == trades
 
 
 def test_a_detach_that_is_pending_can_be_taken_back(

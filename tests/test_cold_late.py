@@ -17,7 +17,7 @@ from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.partitions.cold.reading import read_trades
 from dpm_assets.refresh.verify import verify
 from dpm_assets.settings import settings
-from tests.cold import JANUARY, archived, part_of, restored, state, trades_read
+from tests.cold import JANUARY, archived, part_of, restored, set_date_style, state, trades_read
 from tests.interleaving import session
 from tests.trade_rows import many, trade, value, write
 
@@ -109,6 +109,14 @@ def test_a_trade_of_another_account_or_far_away_is_no_old_copy(cold: Database, t
     assert state(cold) == "cold"
     with pytest.raises(FileRefused, match="it moves trades out of 2024-01"):
         load_file(cold, write(tmp_path / "full.csv", trade("old-1", "2024-06-08", account_id="A1")), full_history=True)
+
+
+def test_old_copies_are_found_whatever_the_date_style_of_the_database(cold: Database, tmp_path: Path) -> None:
+    with session(cold.url, autocommit=True) as conn:
+        set_date_style(conn)
+    moved = write(tmp_path / "moved.csv", trade("old-1", "2024-02-07", account_id="A1"))
+    with Database(cold.url) as later, pytest.raises(FileRefused, match="it moves trades out of 2024-01"):
+        load_file(later, moved)
 
 
 def test_a_load_whose_old_copies_cannot_be_looked_for_stays_where_it_is(cold: Database, tmp_path: Path) -> None:

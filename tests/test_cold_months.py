@@ -191,6 +191,22 @@ def test_a_month_that_cannot_be_archived_is_refused(
     assert state(db, month) == "hot" and list(tmp_path.iterdir()) == []
 
 
+def test_a_month_is_refused_while_the_table_has_a_default_partition(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    """Which forbids DETACH CONCURRENTLY: the month would stay frozen."""
+    refreshed.execute("create table rest partition of raw_trades_closed default")
+    refusal = (
+        r"^The month 2024-01 cannot be archived while prop_trading_model\.rest is the default partition .* Detach it"
+    )
+    with pytest.raises(DpmError, match=refusal):
+        archived(db, tmp_path)
+    assert state(db) == "hot" and list(tmp_path.iterdir()) == []
+    refreshed.execute("alter table raw_trades_closed detach partition rest")
+    refreshed.execute("call refresh_warehouse()")
+    assert archived(db, tmp_path) == STEPS
+
+
 def test_a_month_whose_rollups_are_wrong_is_refused(refreshed: Connection, db: Database, tmp_path: Path) -> None:
     refreshed.execute("update rollup_market_day set trades = trades + 1 where trade_date = '2024-01-09'")
     with pytest.raises(DpmError, match=r"The rollups of 2024-01 are not those of its trades"):

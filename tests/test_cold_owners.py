@@ -7,11 +7,24 @@ import pytest
 
 from dpm_assets.backup.cold_files import bring_back_cold_files, copy_cold_files, disown_cold_files, listed_cold_files
 from dpm_assets.backup.manifest import ColdFile
+from dpm_assets.backup.sources import connect
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.restore import restore
 from dpm_assets.partitions.cold.states import alone
-from tests.cold import JANUARY, LATE_TRADE, archived, archived_until, file_under, part_of, restored, state, trades_read
+from tests.cold import (
+    JANUARY,
+    LATE_TRADE,
+    archived,
+    archived_until,
+    file_under,
+    part_of,
+    restored,
+    set_date_style,
+    state,
+    trades_read,
+)
+from tests.cold_victims import archive_until, killed
 from tests.interleaving import Connection, session
 from tests.trade_rows import value
 
@@ -92,6 +105,22 @@ def test_a_copy_leaves_the_file_that_a_killed_restore_of_its_original_has_left(
     assert file_under(tmp_path / "original").exists() and trades_read(db) == before
 
 
+@pytest.mark.kill
+@pytest.mark.parametrize("step", ["written", "recorded"])
+def test_a_copy_of_an_archive_that_was_under_way_leaves_the_file_of_its_original(
+    refreshed: Connection, db: Database, tmp_path: Path, step: str
+) -> None:
+    before = trades_read(db)
+    killed(archive_until(db.url, tmp_path / "original", part_of(JANUARY), step))
+    refreshed.execute("update partition_state set location = null")  # as in a database that was restored from a backup
+    with pytest.raises(DpmError, match="this database knows nothing of it"):
+        archived(db, tmp_path / "original")
+    assert archived(db, tmp_path / "copy")[-1] == "cold"
+    assert file_under(tmp_path / "original").exists() and trades_read(db) == before
+    assert restored(db)[-1] == "hot"
+    assert list(tmp_path.rglob("*.parquet*")) == [file_under(tmp_path / "original")]
+
+
 def test_a_file_from_the_backup_is_the_databases_own(refreshed: Connection, db: Database, tmp_path: Path) -> None:
     before = trades_read(db)
     archived(db, tmp_path / "original")
@@ -129,6 +158,15 @@ def test_a_month_that_was_archived_anew_since_keeps_its_newer_file(
     before = trades_read(db)
     assert brought_back(db, of_the_backup, tmp_path / "backup", tmp_path / "copy") == []
     assert trades_read(db) == before and restored(db)[-1] == "hot"
+
+
+def test_a_backup_lists_files_by_their_month_whatever_the_date_style_of_the_database(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    archived(db, tmp_path)
+    set_date_style(refreshed)
+    with connect(db.url) as conn:
+        assert [one.lower for one in listed_cold_files(conn)] == ["2024-01-01"]
 
 
 def test_a_file_that_cannot_be_copied_spoils_no_backup(refreshed: Connection, db: Database, tmp_path: Path) -> None:

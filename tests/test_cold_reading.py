@@ -15,7 +15,7 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.reading import read_trades
 from dpm_assets.settings import settings
-from tests.cold import FEBRUARY, JANUARY, add_odd_trades, archived, file_under
+from tests.cold import FEBRUARY, JANUARY, add_odd_trades, archived, file_under, restored, set_date_style
 from tests.interleaving import Connection
 from tests.trade_rows import value
 
@@ -62,6 +62,18 @@ def test_every_filter_gives_the_same_rows_hot_half_cold_and_cold(odd: Connection
             found = read_trades(**asked, db=db)
             assert found.schema == expected.schema
             assert same_rows(found) == same_rows(expected), asked
+
+
+def test_rows_are_the_same_whatever_the_date_style_of_the_database(
+    odd: Connection, db: Database, tmp_path: Path
+) -> None:
+    hot = same_rows(read_trades(db=db))
+    set_date_style(odd)
+    with Database(db.url) as later:
+        assert same_rows(read_trades(db=later)) == hot
+        archived(later, tmp_path)
+        assert same_rows(read_trades(db=later)) == hot
+        assert restored(later)[-1] == "hot" and same_rows(read_trades(db=later)) == hot
 
 
 def test_amounts_are_exact_and_times_are_times_in_both_forms(odd: Connection, db: Database, tmp_path: Path) -> None:

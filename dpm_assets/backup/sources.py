@@ -61,7 +61,7 @@ def connect(url: str) -> psycopg.Connection[Any]:
         autocommit=True,
         connect_timeout=10,
         application_name="dpm backup",
-        options="-c TimeZone=UTC -c search_path=pg_catalog,pg_temp",
+        options="-c TimeZone=UTC -c DateStyle=ISO -c search_path=pg_catalog,pg_temp",
     )
     for setting in _OWN_WAYS:
         conn.execute(setting.encode())

@@ -118,7 +118,7 @@ def _archive(files: Sequence[ColdPart]) -> Table:
             _count(cold.rows),
             f"{(cold.bytes or 0) / 1e6:,.1f}",
             share,
-            cold.location or "not written yet",
+            "not written yet" if cold.state == "archiving" and cold.rows is None else cold.location,
         )
     return shown
 

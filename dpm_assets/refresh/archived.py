@@ -21,7 +21,10 @@ def take_archived(conn: psycopg.Connection[Any], months: Sequence[date] | None) 
     from dpm_assets.partitions.cold.tables import TRADES as COLD
 
     cold = [found for found in cold_parts(conn, COLD) if found.in_file and (months is None or found.lower in months)]
-    conn.execute(f"create temporary table archived_trades (like {TRADES})".encode())
+    # As a restore would fill them: with the defaults of columns that came later, and with those that PostgreSQL computes.
+    conn.execute(
+        f"create temporary table archived_trades (like {TRADES} including defaults including generated)".encode()
+    )
     for found in cold:
         _take(conn, found)
     conn.execute("analyze pg_temp.archived_trades")
@@ -43,12 +46,15 @@ def still_archived(conn: psycopg.Connection[Any], taken: dict[date, str]) -> boo
 
 def _take(conn: psycopg.Connection[Any], found: Any) -> None:
     from dpm_assets.partitions.cold import places
-    from dpm_assets.partitions.cold.columns import listed
+    from dpm_assets.partitions.cold.columns import generated_in, listed
     from dpm_assets.partitions.cold.parquet import Content, read_back
 
     content = Content()
-    copy = sql.SQL("copy pg_temp.archived_trades ({}) from stdin (format csv)").format(listed(tuple(found.columns)))
+    generated = generated_in(conn, found.parent_table)
+    copy = sql.SQL("copy pg_temp.archived_trades ({}) from stdin (format csv)").format(
+        listed(tuple(name for name in found.columns if name not in generated))
+    )
     with places.read_from(found.location) as path, conn.cursor().copy(copy) as target:
-        for lines in read_back(path, content):
+        for lines in read_back(path, content, without=generated):
             target.write(lines)
     content.check(found.location, found.rows, found.exact_sums, found.content_sha256)

@@ -1,6 +1,7 @@
 -- Months and years in the archive: the file that holds a partition's rows, and the one thing of trades that no rollup keeps.
 -- Invariant: a row of cold_files is written when the file has been read back and found equal to the partition, and goes when
--- the file has been deleted: a file that may be there is always listed.
+-- the file has been deleted or is written anew. Until it has been read back its location is in partition_state: a file that
+-- may be there is always listed.
 
 -- Of an earlier version, which knew of months of trades only:
 do $$

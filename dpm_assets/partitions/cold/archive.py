@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from psycopg import sql
@@ -54,27 +54,33 @@ def archive(
     """Archive one month or year under `root`, a folder or URL; yields each step when it is done. One that is cold stays so.
 
     Refused (DpmError) for one that has not ended, while somebody writes to it, and for trades while the month has pending
-    changes or, after `patience` seconds, while a refresh runs. When the file cannot be written or is found damaged, it is hot
-    again and nothing has changed. When transactions that have read the table do not end within `readers_seconds`, it
-    stays archiving, readable by read_trades or read_metrics, and the next call ends it. `say` is told when another archive
-    or restore has to be waited for.
+    changes or, after `patience` seconds, while a refresh runs; also while the table has a default partition, or another
+    partition whose detach cannot be finished within `readers_seconds`. When the file cannot be written or is found damaged,
+    it is hot again and nothing has changed. When transactions that have read the table do not end within
+    `readers_seconds`, it stays archiving, readable by read_trades or read_metrics, and the next call ends it. `say` is told
+    when another archive or restore has to be waited for, and of a file left over elsewhere that cannot be deleted.
     """
     with alone(db, say) as conn:
-        found = state_of(conn, part)
+        found, location = state_of(conn, part), places.file_of(root, part)
         if found and found.in_file:
             if found.state == "restoring":
                 raise DpmError(f"{part} is being restored. dpm partitions restore {part} ends that; archive it then.")
             yield Step("cold", f"{part} is cold already: {found.location}")
             return
         with explained(part):
-            if not found:
-                _refuse_unknown(places.file_of(root, part), part)
-            _begin(conn, part, patience)
+            known = found.location if found and found.ours else None
+            if location != known:
+                _refuse_unknown(location, part)
+            if attachment(conn, part) == "yes":
+                _end_other_detach(conn, part, readers_seconds)
+            if known and location != known:
+                _remove_other(known, say)
+            _begin(conn, part, location, patience)
         yield Step("frozen", f"{part}: nobody can write to it any more")
         try:
             with explained(part):
                 columns = columns_of(conn, part.table.name)  # a leaf has an order of its own
-                written = _write(conn, part, columns, places.file_of(root, part))
+                written = _write(conn, part, columns, location)
                 yield Step(
                     "written",
                     f"{part}: {written.rows:,} {part.table.rows}, {written.bytes:,} bytes in {written.location}",
@@ -85,7 +91,7 @@ def archive(
         except BaseException:
             # A server that is gone keeps everything as it is, for the next run; a bucket that is gone, its file.
             with suppress(psycopg.Error, DpmError):
-                abandon(conn, part, places.file_of(root, part))
+                abandon(conn, part)
             raise
         yield Step("recorded", f"{part}: the file may take the partition's place")
         with explained(part):
@@ -104,11 +110,19 @@ def _refuse_unknown(location: str, part: Part) -> None:
         )
 
 
-def _begin(conn: psycopg.Connection[Any], part: Part, patience: float) -> None:
+def _remove_other(location: str, say: Callable[[str], None]) -> None:
+    """The file of an archive that was begun in another place. One that cannot be reached any more is in nobody's way."""
+    try:
+        places.remove(location)
+    except DpmError:
+        say(f"{location} is of no use any more and could not be deleted: delete it by hand.")
+
+
+def _begin(conn: psycopg.Connection[Any], part: Part, location: str, patience: float) -> None:
     give_up = monotonic() + patience
     while True:
         try:
-            conn.execute("select prop_trading_model.begin_archive(%s::regclass, %s)", part.arguments)
+            conn.execute("select prop_trading_model.begin_archive(%s::regclass, %s, %s)", [*part.arguments, location])
             return
         except (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse):
             if monotonic() >= give_up:
@@ -177,36 +191,66 @@ def _note(conn: psycopg.Connection[Any], part: Part, columns: tuple[Column, ...]
             )
 
 
+def _end_other_detach(conn: psycopg.Connection[Any], part: Part, readers_seconds: float) -> None:
+    """A table detaches one partition at a time: a detach that was left pending is finished before another one is frozen."""
+    pending = conn.execute(
+        "select n.nspname::text, c.relname::text from pg_inherits as i join pg_class as c on c.oid = i.inhrelid"
+        " join pg_namespace as n on n.oid = c.relnamespace where i.inhparent = %s::regclass and i.inhdetachpending",
+        [part.table.qualified],
+    ).fetchone()
+    if pending is None:
+        return
+    try:
+        _alter_detach(conn, part, sql.Identifier(*pending), "finalize", readers_seconds)
+    except psycopg.errors.LockNotAvailable:
+        raise DpmError(
+            f"{part} cannot be archived yet: {pending[1]} is still being detached, as a transaction that has read the "
+            f"{part.table.rows} goes on for longer than {readers_seconds:.0f} s (see pg_stat_activity). Nothing was changed; "
+            "archive it again when that has ended."
+        ) from None
+
+
 def _detach(conn: psycopg.Connection[Any], part: Part, readers_seconds: float) -> None:
     """Waits for the transactions that have read the table; a detach that was left pending is finished."""
     attached = attachment(conn, part)
     if attached not in ("yes", "pending"):
         return
-    detach = sql.SQL("alter table {} detach partition {} {}").format(
-        sql.Identifier(SCHEMA, part.table.name),
-        sql.Identifier(SCHEMA, part.leaf),
-        sql.SQL("concurrently" if attached == "yes" else "finalize"),
-    )
-    conn.execute("select set_config('lock_timeout', %s, false)", [f"{round(readers_seconds * 1000)}ms"])
+    how: Literal["concurrently", "finalize"] = "concurrently" if attached == "yes" else "finalize"
     try:
-        conn.execute(detach)
+        _alter_detach(conn, part, sql.Identifier(SCHEMA, part.leaf), how, readers_seconds)
     except psycopg.errors.LockNotAvailable:
         raise DpmError(
             f"{part} is not cold yet: a transaction that has read the {part.table.rows} goes on for longer than "
             f"{readers_seconds:.0f} s (see pg_stat_activity). Its file is complete; archive it again when that has ended."
         ) from None
+
+
+def _alter_detach(
+    conn: psycopg.Connection[Any],
+    part: Part,
+    leaf: sql.Identifier,
+    how: Literal["concurrently", "finalize"],
+    readers_seconds: float,
+) -> None:
+    """Detaches a leaf of the part's table. Raises LockNotAvailable when transactions that have read it do not end in time."""
+    conn.execute("select set_config('lock_timeout', %s, false)", [f"{round(readers_seconds * 1000)}ms"])
+    try:
+        conn.execute(
+            sql.SQL("alter table {} detach partition {} {}").format(
+                sql.Identifier(SCHEMA, part.table.name), leaf, sql.SQL(how)
+            )
+        )
     finally:
         if not conn.closed:
             conn.execute("set lock_timeout to default")
 
 
-def abandon(conn: psycopg.Connection[Any], part: Part, written: str | None = None) -> None:
+def abandon(conn: psycopg.Connection[Any], part: Part) -> None:
     """The month or year is hot again, its table attached as it was; the file that was written, recorded or not, is deleted."""
     found = state_of(conn, part)
-    location = written or (found.location if found else None)
     if attachment(conn, part) == "pending":
         _detach(conn, part, READERS_SECONDS)
     conn.execute("select prop_trading_model.abandon_archive(%s::regclass, %s)", part.arguments)
-    if location and (found is None or found.ours or location != found.location):
-        places.remove(location)
+    if found and found.ours and found.location:
+        places.remove(found.location)
     conn.execute("select prop_trading_model.forget_file(%s::regclass, %s)", part.arguments)

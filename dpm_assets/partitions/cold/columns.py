@@ -63,6 +63,16 @@ def columns_of(conn: psycopg.Connection[Any], table: str) -> tuple[Column, ...]:
     return tuple(Column(*row) for row in rows)
 
 
+def generated_in(conn: psycopg.Connection[Any], table: str) -> frozenset[str]:
+    """The columns of a table of the warehouse that PostgreSQL computes: a file holds them, and no COPY may fill them."""
+    rows = conn.execute(
+        "select attname::text from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and not attisdropped and attgenerated <> ''",
+        [f"{SCHEMA}.{table}"],
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
 def schema_of(columns: tuple[Column, ...]) -> pa.Schema:
     return pa.schema([pa.field(column.name, column.arrow) for column in columns])
 

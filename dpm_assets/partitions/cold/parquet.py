@@ -5,7 +5,7 @@ lack for integers, would make the file smaller by a fourteenth.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -100,10 +100,11 @@ class Content:
             raise DpmError(f"{where} is damaged: its rows are not those that were archived.")
 
 
-def read_back(path: Path, content: Content) -> Iterator[bytes]:
+def read_back(path: Path, content: Content, without: Set[str] = frozenset()) -> Iterator[bytes]:
     """The rows of a file as COPY's CSV, a batch at a time, noted in `content`. Raises DpmError when it cannot be read.
 
-    Batches are encoded in threads beside whoever takes them.
+    Columns of `without` are noted as the others are, and not among what is given. Batches are encoded in threads beside whoever
+    takes them.
     """
     try:
         with (
@@ -120,8 +121,12 @@ def read_back(path: Path, content: Content) -> Iterator[bytes]:
                 batch, encoded = under_way.popleft()
                 lines = encoded.result()
                 content.take(batch, lines)
-                yield lines
+                yield csv_lines(_without(batch, without)) if without else lines
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise DpmError(f"The Parquet file is damaged: {' '.join(str(error).split()).rstrip('.')}.") from None
+
+
+def _without(batch: pa.RecordBatch, names: Set[str]) -> pa.RecordBatch:
+    return batch.select([name for name in batch.schema.names if name not in names])

@@ -50,7 +50,7 @@ def written_to(location: str) -> Iterator[Path]:
             mode = 0o700 if target.is_relative_to(settings().home) else 0o777  # elsewhere as the user's umask has it
             made = [each for each in target.parents if not each.exists()]
             target.parent.mkdir(parents=True, exist_ok=True, mode=mode)
-            part = target.with_name(f".{target.name}.part")  # a dot before: readers of the layout pass it over
+            part = _unfinished(target)
             try:
                 yield part
                 _flush(part)
@@ -85,13 +85,19 @@ def read_from(location: str) -> Iterator[Path]:
 
 
 def remove(location: str) -> None:
-    """Delete the file; one that is not there is no error."""
+    """Delete the file, and what a writer that was killed has left of it; one that is not there is no error."""
     with explained(location, "deleted"), suppress(FileNotFoundError):
         if is_url(location):
             filesystem, path = reach(location)
             filesystem.rm_file(path)
         else:
+            _unfinished(Path(location)).unlink(missing_ok=True)
             Path(location).unlink()
+
+
+def _unfinished(target: Path) -> Path:
+    """What a file is called while it is written; a dot before, so that readers of the layout pass it over."""
+    return target.with_name(f".{target.name}.part")
 
 
 def sha256_of(path: Path) -> str:

@@ -8,6 +8,13 @@ import psycopg
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold.tables import Part
 
+# What PostgreSQL's class of errors takes for trouble of the server, and is a refusal of ours.
+_REFUSALS = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.ObjectInUse,
+    psycopg.errors.ObjectNotInPrerequisiteState,
+)
+
 
 @contextmanager
 def explained(part: Part) -> Iterator[None]:
@@ -19,7 +26,7 @@ def explained(part: Part) -> Iterator[None]:
             f"{part}: the server's disk is full ({_said(error)}). Free space, then do this again."
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.ObjectInUse):
+        if isinstance(error, _REFUSALS):
             raise DpmError(_said(error)) from error
         raise DpmError(
             f"{part}: the server stopped this ({_said(error)}). Nothing is lost: see that it runs, then do this again."

@@ -15,7 +15,7 @@ from dpm_assets.database import SCHEMA, Database
 from dpm_assets.errors import DpmError
 from dpm_assets.partitions.cold import places
 from dpm_assets.partitions.cold.archive import abandon
-from dpm_assets.partitions.cold.columns import listed
+from dpm_assets.partitions.cold.columns import generated_in, listed
 from dpm_assets.partitions.cold.parquet import Content, read_back
 from dpm_assets.partitions.cold.refused import explained
 from dpm_assets.partitions.cold.states import ColdPart, Step, alone, state_of
@@ -77,12 +77,13 @@ def _bring_back(conn: psycopg.Connection[Any], cold: ColdPart) -> int:
                 "select prop_trading_model.make_restored(%s::regclass, %s)", cold.part.arguments
             ).fetchone()
             assert row is not None
+            generated = generated_in(conn, row[0])
             # FREEZE: the table is this transaction's own, so its rows need no second visit by VACUUM.
             copy = sql.SQL("copy {} ({}) from stdin (format csv, freeze)").format(
-                sql.Identifier(SCHEMA, row[0]), listed(tuple(cold.columns))
+                sql.Identifier(SCHEMA, row[0]), listed(tuple(name for name in cold.columns if name not in generated))
             )
             with conn.cursor().copy(copy) as target:
-                for lines in read_back(path, content):
+                for lines in read_back(path, content, without=generated):
                     target.write(lines)
             content.check(cold.location, cold.rows, cold.exact_sums, cold.content_sha256)
             conn.execute("set local maintenance_work_mem = '256MB'")

@@ -35,7 +35,8 @@ class Step(NamedTuple):
 @dataclass(frozen=True)
 class ColdPart:
     """A month or year that is not simply hot: where its rows are, and what is known of its file (None: no file, or none
-    verified). `ours`: this database wrote it, so nobody else counts on it; not so of one that a restored backup names."""
+    verified; `location` is known before it is written). `ours`: this database wrote it, so nobody else counts on it; not so of
+    one that a restored backup names."""
 
     parent_table: str
     lower: date
@@ -79,7 +80,8 @@ def cold_parts(
                 f.columns, f.sums, f.content_sha256, f.file_sha256, f.archived_at
             from prop_trading_model.partition_state as s
             full join prop_trading_model.cold_files as f using (parent_table, lower)
-            where (s.state <> 'hot' or f.location is not null) and (%(only)s::date is null or lower = %(only)s)
+            where (s.state <> 'hot' or coalesce(f.location, s.location) is not null)
+                and (%(only)s::date is null or lower = %(only)s)
                 and (%(table)s::text is null or parent_table = %(table)s)
             order by parent_table desc, lower
             """,
