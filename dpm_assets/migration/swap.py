@@ -167,8 +167,10 @@ def _attempt(
             conn.execute(f"select {MIGRATION}.swap(%s)".encode(), [way is _FORWARD])
             _run_as_login(conn, [make for dependent in dependents for make in dependent.makes])
             conn.execute("set local statement_timeout = 0")
-    except (_ChangedMeanwhile, psycopg.errors.DependentObjectsStillExist):
+    except _ChangedMeanwhile:
         return "somebody changed what hangs on them, or their columns"
+    except psycopg.errors.DependentObjectsStillExist as error:
+        return f"what hangs on them cannot be made again, since {', '.join(str(error.diag.message_detail or error).splitlines())}"
     except _TooMuchLeft:
         return "programs wrote more than could be brought over in a moment"
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
