@@ -1,9 +1,10 @@
-"""`dpm migrate clean` that is refused or killed when it has begun: nothing but its end is left, and that is reached."""
+"""`dpm migrate clean`: refused or killed when it has begun, nothing but its end is left; at the end nothing of it is."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from alembic.command import upgrade
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
@@ -14,11 +15,13 @@ from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.start import start
 from dpm_assets.migration.swap import cutover, rollback
 from dpm_assets.partitions.patience import run_patiently
+from dpm_assets.schema.apply import apply_schema, status
 from dpm_assets.server import EmbeddedServer
 from tests.command_line import dpm
 from tests.interleaving import Connection, session
 from tests.migrating import migrating
 from tests.test_migration_cutover import insert, kind, said, trades
+from tests.test_roads import alembic, stands_at
 
 pytestmark = pytest.mark.sql
 
@@ -123,3 +126,28 @@ def test_a_clean_that_is_killed_at_its_end_goes_on(
             said(clean, db)
     said(clean, db)
     assert_all_is_clean(conn)
+
+
+def test_a_database_whose_migration_was_abandoned_after_a_rollback_is_the_original_again(
+    db: Database, conn: Connection
+) -> None:
+    said(cutover, db)
+    assert status(db).current
+    said(rollback, db)
+    said(clean, db, abandon=True)
+    found = status(db)
+    assert (found.revision, found.digest) == (None, None)
+    with pytest.raises(DpmError, match="unpartitioned original"):
+        apply_schema(db.url)
+    alembic(db.url, upgrade, "000")
+    assert stands_at(db.url) == "000" and kind(conn) == "r"
+
+
+def test_what_the_firm_has_noted_itself_stays_when_a_migration_is_abandoned(db: Database, conn: Connection) -> None:
+    alembic(db.url, upgrade, "000")
+    conn.execute("comment on schema prop_trading_model is 'ours'")
+    said(clean, db, abandon=True)
+    assert stands_at(db.url) == "000"
+    assert conn.execute("select obj_description('prop_trading_model'::regnamespace, 'pg_namespace')").fetchone() == (
+        "ours",
+    )

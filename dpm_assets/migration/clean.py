@@ -14,6 +14,7 @@ from dpm_assets.migration.names import MIGRATION, NEXT, OLD
 from dpm_assets.migration.production import production_names
 from dpm_assets.migration.sessions import alone, login, note_clean, phase, require_phase
 from dpm_assets.partitions.patience import run_patiently
+from dpm_assets.schema.apply import forget_version
 from dpm_assets.schema.offline import drop, made_by
 
 
@@ -46,6 +47,7 @@ def clean(db: Database, report: Report, *, forget_unmoved: bool = False, abandon
                 conn.execute(f"drop schema if exists {NEXT} cascade".encode())
                 for file in ("002_add_materialized_views.sql", "001_add_partitioning.sql"):
                     drop(conn, made_by(file))
+                forget_version(conn)
     with login(db) as conn:
         # As the login, which made the schemas. What is left in them is the migration's own.
         for name in (OLD, NEXT):
