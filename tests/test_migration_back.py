@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from dpm_assets.database import Database
+from dpm_assets.loads import chunks
 from dpm_assets.loads.load import load_file
 from dpm_assets.server import EmbeddedServer
+from tests.cold import archived, restored
 from tests.command_line import dpm
 from tests.interleaving import Connection, session
 from tests.migrating import migrating
@@ -170,7 +172,7 @@ def test_an_id_that_the_original_cannot_hold_refuses_the_rollback(url: str, conn
 def test_trades_that_were_loaded_into_a_month_made_since_come_along(
     url: str, conn: Connection, tmp_path: Path, brought_up_to_date_before: bool
 ) -> None:
-    """A month that is not there is filled bare and attached, which no trigger sees; others write straight to a partition."""
+    """The load of a small file makes the month first; others write straight to a partition."""
     with Database(url) as db:
         load_file(db, many(tmp_path / "trades.csv", 50, "2025-05-05"))
     if brought_up_to_date_before:
@@ -186,6 +188,47 @@ def test_trades_that_were_loaded_into_a_month_made_since_come_along(
         f"select count(*) from {T} where trade_date between '2025-05-01' and '2025-07-31'".encode()
     ).fetchone()
     assert count == (52,)
+
+
+def test_a_month_that_was_filled_bare_by_the_load_of_a_large_file_comes_along(
+    url: str, conn: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is attached when it is full, which no trigger sees."""
+    monkeypatch.setattr(chunks, "FIRST_ROWS", 1)
+    with Database(url) as db:
+        assert load_file(db, many(tmp_path / "trades.csv", 50, "2025-05-05")).path_taken == "direct"
+    assert_a_rollback_changes_nothing(url, conn)
+    assert conn.execute(f"select count(*) from {T} where trade_date = '2025-05-05'".encode()).fetchone() == (50,)
+
+
+def test_a_partition_that_was_filled_and_attached_by_hand_comes_along_after_a_refresh(
+    url: str, conn: Connection
+) -> None:
+    """Which gives it the triggers of the refresh's own log."""
+    conn.execute(
+        f"set role dpm_owner; create table prop_trading_model.by_hand (like {T} including all);"
+        " insert into prop_trading_model.by_hand (trade_id, account_id, login, trade_date)"
+        " values ('by hand', 'a1', 'l', '2025-05-09');"
+        f" alter table {T} attach partition prop_trading_model.by_hand for values from ('2025-05-01') to ('2025-06-01');"
+        " reset role".encode()
+    )
+    conn.execute("call prop_trading_model.refresh_warehouse()")
+    assert_a_rollback_changes_nothing(url, conn)
+    assert conn.execute(f"select count(*) from {T} where trade_date = '2025-05-09'".encode()).fetchone() == (1,)
+
+
+def test_a_month_that_was_in_the_archive_while_its_changes_were_brought_over_comes_along(
+    url: str, conn: Connection, tmp_path: Path
+) -> None:
+    """Its account-days were brought over when the table held nothing of them."""
+    write_to_the_log(url, f"update {T} set profit = 1 where account_id = 'a1' and trade_date < '2024-02-01'")
+    conn.execute("call prop_trading_model.refresh_warehouse()")
+    with Database(url) as db:
+        archived(db, tmp_path)
+        ends(url, "start")
+        restored(db)
+    assert conn.execute(f"select from {T} where account_id = 'a1' and trade_date < '2024-02-01'".encode()).fetchall()
+    assert_a_rollback_changes_nothing(url, conn)
 
 
 def test_a_partition_that_was_emptied_is_empty_in_the_original(url: str, conn: Connection) -> None:

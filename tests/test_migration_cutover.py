@@ -9,6 +9,7 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.migration import swap
 from dpm_assets.migration.clean import clean
+from dpm_assets.migration.start import start
 from dpm_assets.migration.swap import cutover, rollback
 from dpm_assets.server import EmbeddedServer
 from tests.interleaving import Connection, session
@@ -263,6 +264,23 @@ def test_the_refresh_makes_the_rollups_after_the_cutover(db: Database) -> None:
             "select (select sum(total_trades) from prop_trading_model.live_daily_trading_stats)"
             " = (select count(*) from prop_trading_model.raw_trades_closed)"
         ).fetchone() == (True,)
+
+
+def test_the_refresh_makes_the_rollups_of_a_month_that_was_empty_when_it_was_copied(db: Database) -> None:
+    """A refresh before the cutover takes its account-days, and reads the original, where this trade has no date."""
+    with session(db.url, autocommit=True) as conn:
+        conn.execute(
+            "insert into prop_trading_model.raw_trades_closed (trade_id, account_id, login, close_time, profit)"
+            " values ('first of the month', 'a1', 'l', now() at time zone 'utc', 1)"
+        )
+        said(start, db)
+        conn.execute("call prop_trading_model.refresh_warehouse()")
+    said(cutover, db)
+    with session(db.url, autocommit=True) as conn:
+        conn.execute("call prop_trading_model.refresh_warehouse()")
+        assert conn.execute("select sum(total_trades) from prop_trading_model.mv_daily_trading_stats").fetchone() == (
+            2001,
+        )
 
 
 def test_clean_leaves_nothing_but_the_new_tables(db: Database) -> None:

@@ -194,8 +194,9 @@ def test_what_comes_to_hang_on_the_tables_goes_back(migration: Migration, last_m
     [
         (f"alter table {T} add column desk text default 'fx'", "desk"),
         ("create publication late for table prop_trading_model.raw_trades_closed", "late"),
+        (f"alter table {T} disable trigger migration_update", "of the migration's log"),
     ],
-    ids=["a column", "a publication"],
+    ids=["a column", "a publication", "a log that ends"],
 )
 def test_what_cannot_come_along_stops_it(
     migration: Migration, last_moments: LastMoments, way: Way, made: str, named: str

@@ -12,8 +12,9 @@ from dpm_assets.migration.dependents import Side, find_dependents, refuse_depend
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, NEXT, OLD
 from dpm_assets.migration.production import production_names
-from dpm_assets.migration.sessions import alone, login, phase, require_phase
+from dpm_assets.migration.sessions import alone, login, note_clean, phase, require_phase
 from dpm_assets.partitions.patience import run_patiently
+from dpm_assets.schema.apply import forget_version
 from dpm_assets.schema.offline import drop, made_by
 
 
@@ -21,28 +22,32 @@ def clean(db: Database, report: Report, *, forget_unmoved: bool = False, abandon
     """Drop the tables that programs no longer use, and the migration's bookkeeping.
 
     Rows that could not move stay in unmoved_rows unless `forget_unmoved`. Without a cutover, or after a rollback, it is the new
-    tables that go, and only with `abandon`. Raises DpmError for what still hangs on the tables that go.
+    tables that go, and only with `abandon`. Killed anywhere, or refused when it has begun, the next call goes on; until one has
+    ended, every other command refuses. Raises DpmError for what still hangs on the tables that go.
     """
     with alone(db) as conn:
-        if phase(conn) is None:
+        found = phase(conn, cleaning=True)
+        if found is None:
             _forget_unmoved(conn, report, forget_unmoved)
             return
         if not abandon:
-            require_phase(conn, "moved")
-        elif phase(conn) == "moved":
+            require_phase(conn, "moved", cleaning=True)
+        elif found == "moved":
             raise DpmError(
                 "Programs use the new tables. Go back with dpm migrate rollback before you abandon the migration."
             )
-        going: Side = "original" if phase(conn) == "moved" else "successor"
+        going: Side = "original" if found == "moved" else "successor"
         hanging = [each for each in find_dependents(conn, sides(conn, going)) if each.fate in ("made again", "refused")]
         refuse_dependents([replace(each, fate="refused", advice=each.advice or "drop it") for each in hanging])
         unmoved = conn.execute(f"select count(*) from {MIGRATION}.unmoved_rows".encode()).fetchone()
+        note_clean(conn)  # first: without its triggers a table that programs write to can no longer be left
         _drop_triggers(conn, [MIGRATION] if going == "original" else [MIGRATION, SCHEMA])
         if going == "successor":
             with conn.transaction():
-                conn.execute(f"drop schema {NEXT} cascade".encode())
+                conn.execute(f"drop schema if exists {NEXT} cascade".encode())
                 for file in ("002_add_materialized_views.sql", "001_add_partitioning.sql"):
                     drop(conn, made_by(file))
+                forget_version(conn)
     with login(db) as conn:
         # As the login, which made the schemas. What is left in them is the migration's own.
         for name in (OLD, NEXT):

@@ -14,6 +14,7 @@ from dpm_assets.database import SCHEMA
 from dpm_assets.errors import DpmError
 from dpm_assets.migration.names import MIGRATION, MOVED
 from dpm_assets.migration.production import production_names
+from dpm_assets.migration.view_users import view_users
 from dpm_assets.settings import sql_dir
 
 Side = Literal["original", "successor"]
@@ -39,9 +40,11 @@ def find_dependents(conn: psycopg.Connection[Any], tables: list[int]) -> list[De
     """
     with conn.transaction():
         conn.execute("set local search_path = pg_catalog, pg_temp")
+        views = _views(conn, tables)
+        named = {each.name for each in views}
         return [
-            *_views(conn, tables),
-            *_functions(conn, tables),
+            *views,
+            *(each for each in _functions(conn, tables) if each.name not in named),
             *_refused(conn, tables),
             *_grants(conn, tables),
             *_left(conn, tables),
@@ -67,7 +70,7 @@ def sides(conn: psycopg.Connection[Any], side: Side) -> list[int]:
 
 
 def _views(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent]:
-    """Views over the tables and over such views, deepest last: dropped from the end, made from the beginning."""
+    """Views over the tables and over such views, deepest last: dropped from the end, made from the beginning; and their users."""
     rows = conn.execute(
         """
         with recursive uses as (
@@ -81,27 +84,33 @@ def _views(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent]:
             select u.view, h.depth + 1 from hanging as h join uses as u on u.used = h.view where h.depth < 100
         ),
         deepest as (select view, max(depth) as depth from hanging group by view)
-        select c.oid::regclass::text, c.relkind = 'm', pg_get_viewdef(c.oid), pg_get_userbyid(c.relowner),
+        select c.oid, c.oid::regclass::text, c.relkind::text, pg_get_viewdef(c.oid), pg_get_userbyid(c.relowner),
             array_to_string(c.reloptions, ', '), obj_description(c.oid, 'pg_class'),
             exists (select from pg_trigger as t where t.tgrelid = c.oid)
                 or (select count(*) from pg_rewrite as r where r.ev_class = c.oid) > 1,
             array(
-                select format('grant %%s on %%s to %%s%%s', acl.privilege_type, c.oid::regclass,
+                select format('grant %%s%%s on %%s to %%s%%s', acl.privilege_type, acl.of_column, c.oid::regclass,
                     case when acl.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(acl.grantee)) end,
                     case when acl.is_grantable then ' with grant option' else '' end)
-                from aclexplode(c.relacl) as acl where acl.grantee <> c.relowner
+                from (
+                    select g.*, '' as of_column from aclexplode(c.relacl) as g
+                    union all
+                    select g.*, format(' (%%I)', a.attname)
+                    from pg_attribute as a cross join lateral aclexplode(a.attacl) as g where a.attrelid = c.oid
+                ) as acl
+                where acl.grantee <> c.relowner
             )
         from deepest as d join pg_class as c on c.oid = d.view
         where c.oid <> all (%(tables)s)
             and not (c.relnamespace = %(schema)s::regnamespace and c.relname = any (%(ours)s))
-        order by d.depth, 1
+        order by d.depth, 2
         """,
         {"tables": tables, "schema": SCHEMA, "ours": list(production_names())},
     ).fetchall()
     found = []
-    for name, materialized, definition, view_owner, options, comment, decorated, grants in rows:
-        if materialized or decorated:
-            kind = "materialized view" if materialized else "view with rules or triggers"
+    for _, name, relkind, definition, view_owner, options, comment, decorated, grants in rows:
+        if relkind != "v" or decorated:
+            kind = {"m": "materialized view", "v": "view with rules or triggers"}.get(relkind, "rule of the table")
             found.append(Dependent(kind, name, "refused", "drop it, and make it again afterwards"))
             continue
         makes = [
@@ -112,7 +121,9 @@ def _views(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent]:
         if comment:
             makes.append(f"comment on view {name} is {sql.Literal(comment).as_string(conn)}")
         found.append(Dependent("view", name, "made again", "", [f"drop view {name}"], makes))
-    return found
+    advice = "it uses a view over the tables: drop it, and make it again afterwards"
+    views = [row[0] for row in rows if row[2] in ("v", "m")]
+    return found + [Dependent(kind, name, "refused", advice) for kind, name in view_users(conn, views)]
 
 
 def _functions(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent]:

@@ -13,7 +13,8 @@ from dpm_assets.migration.names import MIGRATION, Moved
 
 @dataclass(frozen=True)
 class Part:
-    """A month of trades or a year of metrics, [starts, ends). `rows`: in the new table when it was attached; None before."""
+    """A month of trades or a year of metrics, [starts, ends). `rows`: in the new table when it was attached; None before, and for
+    an empty one that was written to since."""
 
     table: Moved
     starts: date

@@ -121,6 +121,14 @@ def _prepared(conn: psycopg.Connection[Any]) -> bool:
     return conn.execute(f"select prepared = %s from {MIGRATION}.state".encode(), [_digest()]).fetchone() == (True,)
 
 
+def require_prepared(conn: psycopg.Connection[Any]) -> None:
+    """Raise DpmError when no start has come as far as to log what programs write: what is copied then may be out of date."""
+    if conn.execute(f"select prepared is null from {MIGRATION}.state".encode()).fetchone() == (True,):
+        raise DpmError(
+            "dpm migrate start was stopped before it logged what programs write. Run it again, then this; nothing was changed."
+        )
+
+
 def _take_ownership(conn: psycopg.Connection[Any], report: Report) -> None:
     """The two tables go to the owner of the schema, as the other twelve did; who had them keeps what they may do."""
     run_file(conn, sql_dir() / "migrations" / "parts" / "ownership.sql")

@@ -90,5 +90,23 @@ def other_columns(
         yield f"These columns have other types than the baseline's: {_listed(changed)}. Give them the baseline's again."
 
 
+def lost_log(conn: psycopg.Connection[Any], leaving: Literal["original", "successor"]) -> Iterator[str]:
+    """Tables that programs are `leaving` whose log has lost a trigger, or has one disabled: writes may be on one side alone."""
+    rows = conn.execute(
+        f"select m.table_name from {MIGRATION}.moved_tables as m"
+        f" where exists (select from {MIGRATION}.log_trigger_statements(m.{leaving}, '')) order by 1".encode()
+    ).fetchall()
+    if not rows:
+        return
+    fault = (
+        f"Triggers of the migration's log are gone or disabled on {_listed(rows)}, so the other side may lack writes."
+    )
+    if leaving == "original":
+        yield f"{fault} Run dpm migrate clean --abandon, and begin anew with dpm migrate start."
+    else:
+        calls = ", ".join(f"{MIGRATION}.log_changes_of('{SCHEMA}.{table}')" for (table,) in rows)
+        yield f"{fault} Run select {calls}, and update the rows of the months that dpm migrate verify finds to differ."
+
+
 def _listed(rows: list[tuple[Any, ...]]) -> str:
     return ", ".join(row[0] for row in rows)

@@ -83,17 +83,36 @@ def alone(db: Database) -> Iterator[psycopg.Connection[Any]]:
             _let_go(conn)
 
 
-def phase(conn: psycopg.Connection[Any]) -> str | None:
-    """copying: programs use the originals; moved: they use the successors; None: no migration has been started."""
+def phase(conn: psycopg.Connection[Any], *, cleaning: bool = False) -> str | None:
+    """copying: programs use the originals; moved: they use the successors; None: no migration has been started.
+
+    Raises DpmError when a clean has begun and not ended, unless it is the clean that asks (`cleaning`).
+    """
     if not _true(conn, f"select to_regclass('{MIGRATION}.state') is not null"):
         return None
-    row = conn.execute(f"select phase from {MIGRATION}.state".encode()).fetchone()
+    row = conn.execute(
+        f"select phase, to_regclass('{MIGRATION}.clean_begun') is not null from {MIGRATION}.state".encode()
+    ).fetchone()
+    if row and row[1] and not cleaning:
+        command = "dpm migrate clean" if row[0] == "moved" else "dpm migrate clean --abandon"
+        raise DpmError(
+            f"{command} has begun, and what programs write is in no log any more: only its end is left. Wait for it, or run"
+            f" {command} again if it was stopped."
+        )
     return row[0] if row else None
 
 
-def require_phase(conn: psycopg.Connection[Any], wanted: str) -> None:
-    """Raise DpmError unless the migration is in this phase."""
-    found = phase(conn)
+def note_clean(conn: psycopg.Connection[Any]) -> None:
+    """Say that a clean begins, to every other command until it has ended.
+
+    In a table of its own: each program that writes reads `state`, and a change of its columns would wait for them all.
+    """
+    conn.execute(f"create table if not exists {MIGRATION}.clean_begun ()".encode())
+
+
+def require_phase(conn: psycopg.Connection[Any], wanted: str, *, cleaning: bool = False) -> None:
+    """Raise DpmError unless the migration is in this phase; `cleaning` as `phase` has it."""
+    found = phase(conn, cleaning=cleaning)
     if found == wanted:
         return
     raise DpmError(

@@ -26,7 +26,8 @@ from dpm_assets.migration.holders import holders, older_snapshots
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
 from dpm_assets.migration.parts import parts
-from dpm_assets.migration.refusals import other_columns
+from dpm_assets.migration.prepare import require_prepared
+from dpm_assets.migration.refusals import lost_log, other_columns
 from dpm_assets.migration.sessions import alone, login, owner, phase, require_phase
 from dpm_assets.migration.start import copy_everything, moved
 from dpm_assets.partitions.cold.states import cold_parts
@@ -53,11 +54,13 @@ def cutover(db: Database, report: Report, *, patience: float = _PATIENCE_SECONDS
     with owner(db) as conn:
         if phase(conn) != "moved":
             require_phase(conn, "copying")
+            require_prepared(conn)
             _refuse_what_would_be_lost(conn, "original")
     give_up = monotonic() + patience
     while not moved(db):
         copy_everything(db, report)
         with alone(db) as conn:
+            require_phase(conn, "copying")  # or a clean has begun in between
             if open_parts := [part.name for part in parts(conn) if part.state != "verified"]:
                 raise DpmError(f"Not verified yet: {', '.join(open_parts)}. Run dpm migrate start, then this again.")
             for table in MOVED:
@@ -138,7 +141,7 @@ def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patien
 
 def _refuse_what_would_be_lost(conn: psycopg.Connection[Any], leaving: Side) -> list[Dependent]:
     """Raise DpmError for what a swap cannot take along; what hangs on the tables that programs will leave."""
-    if faults := [*other_columns(conn, leaving)]:
+    if faults := [*other_columns(conn, leaving), *lost_log(conn, leaving)]:
         raise DpmError(f"{' '.join(faults)} Then do this again; nothing was changed.")
     found = find_dependents(conn, sides(conn, leaving))
     refuse_dependents(found)
@@ -164,8 +167,10 @@ def _attempt(
             conn.execute(f"select {MIGRATION}.swap(%s)".encode(), [way is _FORWARD])
             _run_as_login(conn, [make for dependent in dependents for make in dependent.makes])
             conn.execute("set local statement_timeout = 0")
-    except (_ChangedMeanwhile, psycopg.errors.DependentObjectsStillExist):
+    except _ChangedMeanwhile:
         return "somebody changed what hangs on them, or their columns"
+    except psycopg.errors.DependentObjectsStillExist as error:
+        return f"what hangs on them cannot be made again, since {', '.join(str(error.diag.message_detail or error).splitlines())}"
     except _TooMuchLeft:
         return "programs wrote more than could be brought over in a moment"
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
@@ -210,7 +215,9 @@ def _run_as_login(conn: psycopg.Connection[Any], statements: list[str]) -> None:
 
 
 def _follow_the_last(conn: psycopg.Connection[Any], way: _Direction) -> None:
-    """Under the lock: bring over the last keys, or give up when there are too many, or one that stays, or a partition is new."""
+    """Under the lock: bring over the last keys, or give up: too many, one that stays, some that were not logged."""
+    if [*lost_log(conn, way.leaving)]:
+        raise _ChangedMeanwhile
     if way is _BACK and leaves_without_log(conn):
         raise _TooMuchLeft
     waiting = keys_waiting(conn, way.log, LITTLE + 1)
@@ -235,7 +242,7 @@ class _NeedsCopyError(Exception):
 
 
 class _ChangedMeanwhile(Exception):
-    """Under the lock more hangs on the tables than before, or other things."""
+    """Under the lock more hangs on the tables than before, or other things, or their log is gone."""
 
 
 class _TooMuchLeft(Exception):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # where everybody may have made an operator that fits what SQLAlchemy compares better than PostgreSQL's own.
 OUTSIDE = "-c search_path=pg_catalog,pg_temp -c TimeZone=UTC"
 
+# The schema's comment, before the digest.
+_NOTE = "DPM trades warehouse, files "
+
 
 @dataclass(frozen=True)
 class SchemaStatus:
@@ -147,8 +150,16 @@ def sqlalchemy_url(url: str | None = None) -> str:
 
 def note_digest(conn: psycopg.Connection[Any]) -> None:
     """Keep the digest as the schema's comment: readable with \\dn+, gone with the schema."""
-    note = f"DPM trades warehouse, files {file_digest()}"
+    note = f"{_NOTE}{file_digest()}"
     conn.execute(psycopg.sql.SQL("comment on schema {} is {}").format(psycopg.sql.Identifier(SCHEMA), note))
+
+
+def forget_version(conn: psycopg.Connection[Any]) -> None:
+    """Take back what note_digest() and stamp() noted, if they did: the database does not hold this schema any more."""
+    row = conn.execute("select obj_description(to_regnamespace(%s)::oid, 'pg_namespace')", [SCHEMA]).fetchone()
+    if row and (row[0] or "").startswith(_NOTE):
+        conn.execute(f"comment on schema {SCHEMA} is null".encode())
+        conn.execute(f"drop table if exists {SCHEMA}.alembic_version".encode())
 
 
 def _digest_of(note: str) -> str | None:

@@ -47,7 +47,8 @@ as $$
     order by 1
 $$;
 
--- The statement triggers that the leaf lacks: those of the change log for trades, and whatever else stands on the parent.
+-- The statement triggers that the leaf lacks: those of the change log for trades, and whatever else stands on the parent, but not
+-- those of an online migration: a leaf without them is brought over whole on the way back, as one that was filled unseen has to be.
 -- Row triggers are not among them: PostgreSQL itself gives them to a leaf that is attached.
 create or replace function prop_trading_model.plan_triggers(parent regclass, leaf text)
 returns table (statement text, locks text)
@@ -71,6 +72,7 @@ as $$
         from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
         where t.tgrelid = parent and not t.tgisinternal and t.tgtype & 1 = 0
             and p.proname not in ('log_changed_account_days', 'log_truncated_months')
+            and p.pronamespace is distinct from to_regnamespace('prop_trading_model_migration')::oid
             and not exists (select from pg_trigger as has where has.tgrelid = to_regclass(leaf) and has.tgname = t.tgname)
     ) as wanted
     where wanted.statement is not null

@@ -51,6 +51,10 @@ begin
     if accounts is null then
         return 0;
     end if;
+    -- A part that was empty when it was attached may be so no longer: the cutover marks it for the refresh with the others.
+    update prop_trading_model_migration.parts as p set rows = null
+    where p.table_name = moved and p.rows = 0
+        and exists (select from unnest(days) as k (day) where k.day >= p.starts and k.day < p.ends);
     delete from prop_trading_model_migration.unmoved_rows as u
     using unnest(accounts, days) as k (account_id, day)
     where u.table_name = moved and u.account_id = k.account_id and u.day = k.day;
