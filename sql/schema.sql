@@ -57,8 +57,8 @@ set search_path = pg_catalog, pg_temp;
 \ir views/mv_account_performance_summary.sql
 \ir views/mv_account_trading_patterns.sql
 \ir views/mv_market_regime_performance.sql
-\ir views/v_metrics_reconciliation.sql
 \ir views/pending.sql
+\ir views/v_metrics_reconciliation.sql
 \ir views/query_performance.sql
 \ir views/live_market.sql
 \ir views/live_account.sql

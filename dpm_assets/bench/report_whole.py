@@ -205,11 +205,12 @@ def others_section(results: Results) -> str:
     if dbt["reason"]:
         return f"{text}\n\ndbt was not measured: {dbt['reason']}."
     late = dbt["sees_a_correction_of"]
-    seen = "was seen" if late["seen"] else "was **not** seen: its model looks three days back"
+    seen = "seen" if late["seen"] else "**not** seen"
     return (
         f"{text}\n\ndbt {dbt['version']} keeps one rollup (account, day, symbol) of the original as an incremental model:"
         f" {dbt['everything']['total']:,.1f} s for all, {dbt['small']['total']:,.1f} s after 1,000 trades,"
-        f" {dbt['day']['total']:,.1f} s after a day's. A correction of {late['day']} {seen}."
+        f" {dbt['day']['total']:,.1f} s after a day's. A correction of {late['day']} was {seen}:"
+        " its model looks three days back, as is usual."
     )
 
 

@@ -1,6 +1,6 @@
 -- Account-days on which the newest daily metrics of the API and the trades disagree, with both figures.
 -- Invariant: one row an account-day with at least one figure that differs, to the cent, and none else. The trades' figures
--- are those of this moment: of the rollup, and of the raw rows for what waits in the change log. No trade means 0; a figure
+-- are those of this moment: of the rollup, and of the raw rows for what no refresh has taken yet. No trade means 0; a figure
 -- that the metrics leave empty claims nothing and is not compared. only_in says which side alone has the account-day; of
 -- metrics without trades that is told only if they claim something other than 0.
 -- Days of a year whose metrics are in the archive, or on the way, are left out: one of the two sides is not there. Months of
@@ -18,12 +18,11 @@ with days as (
         sum(r.trades)::bigint, sum(r.wins)::bigint, sum(r.losses)::bigint, sum(r.lots), sum(r.volume)
     from prop_trading_model.rollup_account_symbol_day as r
     where not exists (
-            select from prop_trading_model.changed_account_days as k
+            select from prop_trading_model.pending_account_days as k
             where k.account_id = r.account_id and k.trade_date = r.trade_date
         )
         and not exists (
-            select from prop_trading_model.changed_months as c
-            where c.month = date_trunc('month', r.trade_date::timestamp)::date
+            select from prop_trading_model.pending_stretches as p where r.trade_date >= p.lower and r.trade_date < p.upper
         )
     group by r.account_id, r.trade_date
     union all
@@ -33,10 +32,9 @@ with days as (
         count(*), count(*) filter (where t.profit > 0), count(*) filter (where t.profit < 0),
         coalesce(sum(t.lots), 0), coalesce(sum(t.volume_usd), 0)
     from (
-        select distinct k.account_id, k.trade_date from prop_trading_model.changed_account_days as k
+        select k.account_id, k.trade_date from prop_trading_model.pending_account_days as k
         where not exists (
-            select from prop_trading_model.changed_months as c
-            where c.month = date_trunc('month', k.trade_date::timestamp)::date
+            select from prop_trading_model.pending_stretches as p where k.trade_date >= p.lower and k.trade_date < p.upper
         )
     ) as waiting
     join prop_trading_model.raw_trades_closed as t
@@ -48,9 +46,8 @@ with days as (
         coalesce(sum(t.profit) filter (where t.profit > 0), 0), coalesce(sum(t.profit) filter (where t.profit < 0), 0),
         count(*), count(*) filter (where t.profit > 0), count(*) filter (where t.profit < 0),
         coalesce(sum(t.lots), 0), coalesce(sum(t.volume_usd), 0)
-    from (select distinct c.month from prop_trading_model.changed_months as c) as waiting
-    join prop_trading_model.raw_trades_closed as t
-        on t.trade_date >= waiting.month and t.trade_date < waiting.month + interval '1 month'
+    from prop_trading_model.pending_stretches as waiting
+    join prop_trading_model.raw_trades_closed as t on t.trade_date >= waiting.lower and t.trade_date < waiting.upper
     group by t.account_id, t.trade_date
 ),
 figures as (
