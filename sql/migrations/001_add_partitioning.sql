@@ -1557,7 +1557,8 @@ on conflict do nothing;
 
 -- Months and years in the archive: the file that holds a partition's rows, and the one thing of trades that no rollup keeps.
 -- Invariant: a row of cold_files is written when the file has been read back and found equal to the partition, and goes when
--- the file has been deleted: a file that may be there is always listed.
+-- the file has been deleted or is written anew. Until it has been read back its location is in partition_state: a file that
+-- may be there is always listed.
 
 -- Of an earlier version, which knew of months of trades only:
 do $$
@@ -2081,7 +2082,8 @@ as $$
     order by 1
 $$;
 
--- The statement triggers that the leaf lacks: those of the change log for trades, and whatever else stands on the parent.
+-- The statement triggers that the leaf lacks: those of the change log for trades, and whatever else stands on the parent, but not
+-- those of an online migration: a leaf without them is brought over whole on the way back, as one that was filled unseen has to be.
 -- Row triggers are not among them: PostgreSQL itself gives them to a leaf that is attached.
 create or replace function prop_trading_model.plan_triggers(parent regclass, leaf text)
 returns table (statement text, locks text)
@@ -2105,6 +2107,7 @@ as $$
         from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
         where t.tgrelid = parent and not t.tgisinternal and t.tgtype & 1 = 0
             and p.proname not in ('log_changed_account_days', 'log_truncated_months')
+            and p.pronamespace is distinct from to_regnamespace('prop_trading_model_migration')::oid
             and not exists (select from pg_trigger as has where has.tgrelid = to_regclass(leaf) and has.tgname = t.tgname)
     ) as wanted
     where wanted.statement is not null
@@ -2985,11 +2988,17 @@ begin
 end
 $$;
 
--- The first step: from here on the rows stay as they are. Returns the name of their table; done before, it changes nothing.
--- Refused for what refuse_refresh() and refuse_pending() say, while somebody has written to it and not committed, and for a
--- month (year) that has not ended or has no leaf of its own.
+-- Of an earlier version, which did not know where the file would be:
+drop function if exists prop_trading_model.begin_archive(regclass, date);
+
+-- The first step: from here on the rows stay as they are. Returns the name of their table; done before, it notes the place alone.
+-- `location` is where the file will be: noted before it is written, so that whoever takes the archive back finds it whenever the
+-- archiver was killed.
+-- Refused for what refuse_refresh() and refuse_pending() say, while somebody has written to it and not committed, for a month
+-- (year) that has not ended or has no leaf of its own, and while the table has a default partition: DETACH CONCURRENTLY, the
+-- step after next, would fail for as long as there is one.
 -- Locks: SHARE ROW EXCLUSIVE on the leaf, for a moment.
-create or replace function prop_trading_model.begin_archive(parent regclass, wanted date) returns name
+create or replace function prop_trading_model.begin_archive(parent regclass, wanted date, location text default null) returns name
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
@@ -2997,11 +3006,14 @@ as $$
 declare
     part record := prop_trading_model.part_of(parent, wanted);
     leaf text := format('prop_trading_model.%I', part.leaf_name);
+    default_leaf regclass := (select nullif(p.partdefid, 0) from pg_partitioned_table as p where p.partrelid = parent);
     refusal text;
 begin
     perform prop_trading_model.refuse_refresh(part);
-    perform from prop_trading_model.partition_state
-    where parent_table = part.parent_table and lower = part.first_day and state = 'archiving' for update;
+    -- What was recorded of a file stands for nothing from now on: it is written anew. (One that is cold is refused below.)
+    delete from prop_trading_model.cold_files where parent_table = part.parent_table and lower = part.first_day;
+    update prop_trading_model.partition_state as s set location = coalesce(begin_archive.location, s.location)
+    where s.parent_table = part.parent_table and s.lower = part.first_day and s.state = 'archiving';
     if found then
         return part.leaf_name;
     end if;
@@ -3017,6 +3029,13 @@ begin
         raise exception 'the % % has no partition %', part.unit, part.called, part.leaf_name
             using errcode = 'object_not_in_prerequisite_state', hint = 'See dpm partitions list.';
     end if;
+    if default_leaf is not null then
+        raise exception 'the % % cannot be archived while % is the default partition of %',
+            part.unit, part.called, default_leaf, part.parent_table
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = format('Detach it (alter table %s detach partition %s), load its rows again, then archive the %s.',
+                    parent, default_leaf, part.unit);
+    end if;
     perform prop_trading_model.lock_out_writers(part);
     perform prop_trading_model.refuse_pending(part);
     -- By row: a statement on the parent fires the row triggers of its leaves alone.
@@ -3026,9 +3045,10 @@ begin
     );
     execute format('create or replace trigger refuse_truncate before truncate on %s for each statement %s', leaf, refusal);
     execute format('alter table %1$s enable always trigger refuse_write, enable always trigger refuse_truncate', leaf);
-    insert into prop_trading_model.partition_state (parent_table, lower, state)
-    values (part.parent_table, part.first_day, 'archiving')
-    on conflict (parent_table, lower) do update set state = 'archiving', location = null, changed_at = clock_timestamp();
+    insert into prop_trading_model.partition_state (parent_table, lower, state, location)
+    values (part.parent_table, part.first_day, 'archiving', begin_archive.location)
+    on conflict (parent_table, lower) do update
+        set state = 'archiving', location = excluded.location, changed_at = clock_timestamp();
     return part.leaf_name;
 end
 $$;
@@ -4373,7 +4393,7 @@ call prop_trading_model.describe(array[
 call prop_trading_model.describe_columns(array['prop_trading_model.load_batches']::regclass[], array[
     ['batch_id', 'The batch''s number; rows that it wrote carry it as load_batch_id.'],
     ['file', 'The file''s path or URL, without credentials.'],
-    ['sha256', 'Hash of the file''s content: a content is loaded once in a feed.'],
+    ['sha256', 'Hash of the file''s content, of a retry with the number of its batch: a content is loaded once in a feed.'],
     ['feed', 'What the file was loaded as.'],
     ['bytes', 'Size of the file, bytes.'],
     ['rows_read', 'Rows of the file = inserted + updated + duplicate + rejected.'],

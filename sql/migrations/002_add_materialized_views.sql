@@ -2906,9 +2906,43 @@ left join prop_trading_model.rollup_market_day as d on d.trade_date = g.date;
 create unique index if not exists mv_market_regime_performance_key
     on prop_trading_model.mv_market_regime_performance (date);
 
+-- What the rollups do not show yet: the account-days in the log, and whole months to be read from the raw trades.
+-- Invariant: whatever was committed and differs from the rollups lies in one of the two. Months in an archive are in
+-- neither: their rollups stay as they are.
+
+create or replace view prop_trading_model.pending_account_days as
+select distinct c.account_id, c.trade_date
+from prop_trading_model.changed_account_days as c
+where not exists (
+    select from prop_trading_model.month_state as s
+    where s.state <> 'hot' and s.month = date_trunc('month', c.trade_date::timestamp)::date
+);
+
+-- Marked months, and those of leaves that no refresh has seen, as stretches [lower, upper) of whole months that do not
+-- overlap; infinite where a leaf's bound is open.
+create or replace view prop_trading_model.pending_stretches as
+select lower(stretch) as lower, upper(stretch) as upper
+from (
+    select unnest(
+        range_agg(daterange(
+            date_trunc('month', marked.lower::timestamp)::date,
+            (date_trunc('month', marked.upper::timestamp - interval '1 day') + interval '1 month')::date
+        ))
+        - coalesce((
+            select range_agg(daterange(s.month, (s.month + interval '1 month')::date))
+            from prop_trading_model.month_state as s where s.state <> 'hot'
+        ), '{}')
+    ) as stretch
+    from (
+        select m.month as lower, (m.month + interval '1 month')::date as upper from prop_trading_model.changed_months as m
+        union all
+        select c.lower, c.upper from prop_trading_model.changed_leaves() as c
+    ) as marked
+) as stretches;
+
 -- Account-days on which the newest daily metrics of the API and the trades disagree, with both figures.
 -- Invariant: one row an account-day with at least one figure that differs, to the cent, and none else. The trades' figures
--- are those of this moment: of the rollup, and of the raw rows for what waits in the change log. No trade means 0; a figure
+-- are those of this moment: of the rollup, and of the raw rows for what no refresh has taken yet. No trade means 0; a figure
 -- that the metrics leave empty claims nothing and is not compared. only_in says which side alone has the account-day; of
 -- metrics without trades that is told only if they claim something other than 0.
 -- Days of a year whose metrics are in the archive, or on the way, are left out: one of the two sides is not there. Months of
@@ -2926,12 +2960,11 @@ with days as (
         sum(r.trades)::bigint, sum(r.wins)::bigint, sum(r.losses)::bigint, sum(r.lots), sum(r.volume)
     from prop_trading_model.rollup_account_symbol_day as r
     where not exists (
-            select from prop_trading_model.changed_account_days as k
+            select from prop_trading_model.pending_account_days as k
             where k.account_id = r.account_id and k.trade_date = r.trade_date
         )
         and not exists (
-            select from prop_trading_model.changed_months as c
-            where c.month = date_trunc('month', r.trade_date::timestamp)::date
+            select from prop_trading_model.pending_stretches as p where r.trade_date >= p.lower and r.trade_date < p.upper
         )
     group by r.account_id, r.trade_date
     union all
@@ -2941,10 +2974,9 @@ with days as (
         count(*), count(*) filter (where t.profit > 0), count(*) filter (where t.profit < 0),
         coalesce(sum(t.lots), 0), coalesce(sum(t.volume_usd), 0)
     from (
-        select distinct k.account_id, k.trade_date from prop_trading_model.changed_account_days as k
+        select k.account_id, k.trade_date from prop_trading_model.pending_account_days as k
         where not exists (
-            select from prop_trading_model.changed_months as c
-            where c.month = date_trunc('month', k.trade_date::timestamp)::date
+            select from prop_trading_model.pending_stretches as p where k.trade_date >= p.lower and k.trade_date < p.upper
         )
     ) as waiting
     join prop_trading_model.raw_trades_closed as t
@@ -2956,9 +2988,8 @@ with days as (
         coalesce(sum(t.profit) filter (where t.profit > 0), 0), coalesce(sum(t.profit) filter (where t.profit < 0), 0),
         count(*), count(*) filter (where t.profit > 0), count(*) filter (where t.profit < 0),
         coalesce(sum(t.lots), 0), coalesce(sum(t.volume_usd), 0)
-    from (select distinct c.month from prop_trading_model.changed_months as c) as waiting
-    join prop_trading_model.raw_trades_closed as t
-        on t.trade_date >= waiting.month and t.trade_date < waiting.month + interval '1 month'
+    from prop_trading_model.pending_stretches as waiting
+    join prop_trading_model.raw_trades_closed as t on t.trade_date >= waiting.lower and t.trade_date < waiting.upper
     group by t.account_id, t.trade_date
 ),
 figures as (
@@ -3007,40 +3038,6 @@ where (f.only_in is not distinct from 'trades' or compared.differs <> '{}')
         where s.parent_table = 'raw_metrics_daily' and s.state <> 'hot'
             and s.lower = date_trunc('year', f.date::timestamp)::date
     );
-
--- What the rollups do not show yet: the account-days in the log, and whole months to be read from the raw trades.
--- Invariant: whatever was committed and differs from the rollups lies in one of the two. Months in an archive are in
--- neither: their rollups stay as they are.
-
-create or replace view prop_trading_model.pending_account_days as
-select distinct c.account_id, c.trade_date
-from prop_trading_model.changed_account_days as c
-where not exists (
-    select from prop_trading_model.month_state as s
-    where s.state <> 'hot' and s.month = date_trunc('month', c.trade_date::timestamp)::date
-);
-
--- Marked months, and those of leaves that no refresh has seen, as stretches [lower, upper) of whole months that do not
--- overlap; infinite where a leaf's bound is open.
-create or replace view prop_trading_model.pending_stretches as
-select lower(stretch) as lower, upper(stretch) as upper
-from (
-    select unnest(
-        range_agg(daterange(
-            date_trunc('month', marked.lower::timestamp)::date,
-            (date_trunc('month', marked.upper::timestamp - interval '1 day') + interval '1 month')::date
-        ))
-        - coalesce((
-            select range_agg(daterange(s.month, (s.month + interval '1 month')::date))
-            from prop_trading_model.month_state as s where s.state <> 'hot'
-        ), '{}')
-    ) as stretch
-    from (
-        select m.month as lower, (m.month + interval '1 month')::date as upper from prop_trading_model.changed_months as m
-        union all
-        select c.lower, c.upper from prop_trading_model.changed_leaves() as c
-    ) as marked
-) as stretches;
 
 -- What the snapshots of query_performance_log say to whoever is on call: the slowest statements, those that grow, those that
 -- have become slow. Invariant: "now" is the newest snapshot, so that they say the same until there is another.

@@ -109,8 +109,9 @@ def _archive(
             done.append(part)
             for archived, metadata in describe(warehouse.db, table, [part]).items():
                 context.add_asset_metadata(metadata, partition_key=_key(archived))
-        for error in failed.values():
-            raise DpmError(f"Not archived: {', '.join(map(str, failed))}. The first because: {error}") from error
+        if failed:
+            first = next(iter(failed.values()))
+            raise DpmError(f"Not archived: {', '.join(map(str, failed))}. The first because: {first}") from first
     except BaseException:
         for archived, metadata in describe(warehouse.db, table, done).items():
             context.log_event(dg.AssetMaterialization(context.asset_key, partition=_key(archived), metadata=metadata))
