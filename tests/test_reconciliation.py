@@ -143,7 +143,8 @@ def test_the_view_is_right_before_and_after_a_refresh(conn: Connection) -> None:
     compare("a month was detached")
     conn.execute("call refresh_warehouse()")
     conn.execute(
-        "alter table raw_trades_closed attach partition raw_trades_closed_2024_01 for values from ('2024-01-01') to ('2024-02-01')"
+        "alter table raw_trades_closed attach partition raw_trades_closed_2024_01"
+        " for values from ('2024-01-01') to ('2024-02-01')"
     )
     compare("a month was attached")
 
