@@ -1,6 +1,8 @@
 -- What mv_account_trading_patterns must hold, from the raw trades and accounts alone.
 with trade as (
-    select t.*, coalesce(t.std_symbol, t.symbol, '') as symbol_key
+    -- Each by name: a firm may have columns of its own that are called like what is computed here.
+    select t.account_id, t.lots, t.volume_usd, t.side, t.stop_loss, t.take_profit,
+        coalesce(t.std_symbol, t.symbol, '') as symbol_key
     from prop_trading_model.raw_trades_closed as t
     cross join (
         select max(trade_date) as last_day

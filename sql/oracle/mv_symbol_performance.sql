@@ -6,7 +6,8 @@ with as_of as (
 ),
 trade as (
     select
-        t.*,
+        -- Each by name: a firm may have columns of its own that are called like what is computed here.
+        t.account_id, t.trade_date, t.open_time, t.close_time, t.profit, t.lots, t.volume_usd,
         coalesce(t.std_symbol, t.symbol, '') as symbol_key,
         coalesce(t.profit, 0) + coalesce(t.commission, 0) + coalesce(t.swap, 0) as net,
         coalesce(t.trade_date > a.last_day - 90 and t.trade_date <= a.last_day, false) as recent

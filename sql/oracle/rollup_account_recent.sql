@@ -1,6 +1,8 @@
 -- What rollup_account_recent must hold, from the raw trades alone.
 with trade as (
-    select t.*, coalesce(t.std_symbol, t.symbol, '') as symbol_key, as_of.last_day,
+    -- Each by name: a firm may have columns of its own that are called like what is computed here.
+    select t.account_id, t.trade_date, t.profit, t.lots, t.volume_usd, t.side, t.stop_loss, t.take_profit,
+        coalesce(t.std_symbol, t.symbol, '') as symbol_key, as_of.last_day,
         coalesce(t.profit, 0) + coalesce(t.commission, 0) + coalesce(t.swap, 0) as net
     from prop_trading_model.raw_trades_closed as t
     cross join (
