@@ -160,7 +160,7 @@ def _take_place(target: _Target, say: Say) -> None:
 
 def _refuse_full(conn: psycopg.Connection[Any], target: _Target) -> None:
     """Raise DpmError when the place holds tables: a restore replaces nothing."""
-    if not conn.execute("select from pg_database where datname = %s", [target.source.database]).fetchone():
+    if conn.execute("select from pg_database where datname = %s", [target.source.database]).fetchone() is None:
         return
     with connect(target.source.url) as inside:
         row = inside.execute(
