@@ -165,7 +165,10 @@ def _refuse_full(conn: psycopg.Connection[Any], target: _Target) -> None:
     with connect(target.source.url) as inside:
         row = inside.execute(
             "select n.nspname || '.' || c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
-            " where c.relkind in ('r', 'p', 'm', 'v') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' limit 1"
+            " where c.relkind in ('r', 'p', 'm', 'v') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+            # An extension's, which every new database of a server may have, are nobody's data.
+            " and not exists (select from pg_depend as d"
+            " where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e') limit 1"
         ).fetchone()
     if row:
         raise DpmError(
