@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
@@ -18,7 +18,7 @@ from dpm_assets.bench.assets import BenchmarkConfig, benchmark_report
 from dpm_assets.bench.bounds import BOUNDS
 from dpm_assets.bench.digests import sql_digests
 from dpm_assets.bench.queries import questions
-from dpm_assets.bench.report import write_report
+from dpm_assets.bench.report import markdown, write_report
 from dpm_assets.bench.results import Results, results
 from dpm_assets.bench.store import Store
 from dpm_assets.bench.systems import BY_NAME, SYSTEMS
@@ -58,7 +58,7 @@ def measured() -> Iterator[Measured]:
 
 
 def test_a_killed_run_keeps_what_its_stages_have_found(measured: Measured) -> None:
-    assert len(measured.before) == 1 + 4 + 1 + 3  # machine, the first step's loads and queries, three of the second's
+    assert len(measured.before) == 2 + 4 + 1 + 3  # machine, the first step's loads and queries, three of the second's
     assert {name: Path(name).read_text() for name in measured.before} == measured.before
 
 
@@ -145,6 +145,13 @@ def test_the_report_has_every_section_every_query_and_its_pictures(measured: Mea
     figures = re.findall(r'<div id="figure-(\w+)"', html)
     assert sorted(figures) == sorted(Path(name).stem for name in linked)
     assert html.count("Plotly.newPlot(") >= 6 and not re.search(r"<(img|link|script[^>]* src)[ =]", html)
+
+
+def test_a_system_that_was_measured_on_another_day_is_said_to_be(measured: Measured) -> None:
+    assert "Measured later" not in markdown(measured.found, [])
+    another = {**measured.found.stages["machine"], "date": "2099-01-02", "processor": "another processor"}
+    found = replace(measured.found, stages={**measured.found.stages, "machine.production": another})
+    assert "Measured later: production 2099-01-02 on another processor, " in markdown(found, [])
 
 
 def test_an_unfinished_run_is_reported_as_such_once_all_systems_were_asked(measured: Measured, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from dpm_assets.bench.report_whole import (
     throughput_section,
 )
 from dpm_assets.bench.results import Results
+from dpm_assets.bench.systems import BY_NAME
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,19 @@ def _what(results: Results) -> str:
     steps = ", ".join(f"{size:,}" for size in results.sizes)
     settings = ", ".join(f"{name} = {value}" for name, value in found["settings"].items())
     duck = results.stages.get("duckdb")
+    later = [
+        f"{BY_NAME[name].title} {one['date']} on {one['processor']}, {one['cores']} cores, {one['memory_gib']} GiB, load average"
+        f" {one['load_average']}"
+        for name in BY_NAME
+        if (one := results.stages.get(f"machine.{name}")) and one["date"] != found["date"]
+    ]
+    others = f" Measured later: {'; '.join(later)}." if later else ""
     cut_short = "" if results.ended else "**This run has not come to its end: what is missing was not measured.**\n\n"
     return (
         f"{cut_short}{found['date']}: {found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB,"
         f" {found['system']}; PostgreSQL"
         f" {found['postgresql']} (the embedded server, the same for all), DuckDB {duck['version'] if duck else '-'}, Python"
-        f" {found['python']}; load average at the beginning {found['load_average']}.\n\n"
+        f" {found['python']}; load average at the beginning {found['load_average']}.{others}\n\n"
         f"{results.sizes[-1]:,} trades of {source} over {plan['months']} months from {plan['start']} on,"
         f" in steps of {steps}; {way}. A query's figure is the median of up to {plan['rounds']} runs of a prepared"
         f" statement, with the quartiles in brackets, after one that is not counted; fewer runs, but three at least, when"

@@ -88,6 +88,8 @@ class Run:
             make(self.server, system)
         with connected(self.server, group[0]) as conn:
             self.stage("machine", "the machine and the server's settings", lambda: machine(conn))
+            # A run goes on another day too, and maybe on another machine of the kind.
+            self.stage(f"machine.{name}", "the machine once more", lambda: machine(conn))
         for step, size in enumerate(self.plan.sizes):
             for system in group:
                 self._extend(system, step, size)
