@@ -112,13 +112,26 @@ def test_a_copy_of_an_archive_that_was_under_way_leaves_the_file_of_its_original
 ) -> None:
     before = trades_read(db)
     killed(archive_until(db.url, tmp_path / "original", part_of(JANUARY), step))
-    refreshed.execute("update partition_state set location = null")  # as in a database that was restored from a backup
+    become_a_copy(db)
     with pytest.raises(DpmError, match="this database knows nothing of it"):
         archived(db, tmp_path / "original")
     assert archived(db, tmp_path / "copy")[-1] == "cold"
     assert file_under(tmp_path / "original").exists() and trades_read(db) == before
     assert restored(db)[-1] == "hot"
     assert list(tmp_path.rglob("*.parquet*")) == [file_under(tmp_path / "original")]
+
+
+def test_a_file_that_was_brought_back_stays_the_databases_own_when_a_restore_is_done_again(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    """As it is when another file was missing the first time."""
+    archived(db, tmp_path / "original")
+    cold, _ = copy_cold_files(listed(db), tmp_path / "backup", silent)
+    become_a_copy(db)
+    for _ in range(2):
+        assert brought_back(db, cold, tmp_path / "backup", tmp_path / "copy") == []
+    assert restored(db)[-1] == "hot"
+    assert not file_under(tmp_path / "copy").exists() and file_under(tmp_path / "original").exists()
 
 
 def test_a_file_from_the_backup_is_the_databases_own(refreshed: Connection, db: Database, tmp_path: Path) -> None:

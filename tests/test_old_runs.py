@@ -178,6 +178,18 @@ def test_what_a_run_has_printed_goes_with_it(instance: dg.DagsterInstance) -> No
     assert list(logs(newest).rglob("*.out"))
 
 
+def test_logs_that_cannot_be_deleted_keep_no_run(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    materialized(instance, whole)
+    newest = materialized(instance, whole)
+
+    def refuse(**_: object) -> None:
+        raise PermissionError("of another user")
+
+    monkeypatch.setattr(instance.compute_log_manager, "delete_logs", refuse)
+    assert delete_old_runs(instance, later()).runs == 1
+    assert run_ids(instance) == {newest}
+
+
 def test_a_run_under_way_or_young_stays(instance: dg.DagsterInstance) -> None:
     states = [
         DagsterRunStatus.STARTED,

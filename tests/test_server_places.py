@@ -112,6 +112,11 @@ def test_a_copied_closed_home_leaves_the_running_original_alone(make_server: Mak
 def test_a_copied_home_has_a_server_of_its_own(make_server: MakeServer, home: Path) -> None:
     original = make_server(home)
     original.start()
+    with psycopg.connect(original.url()) as conn:
+        conn.execute(
+            "create schema prop_trading_model create table cold_files () create table partition_state (location text);"
+            " insert into prop_trading_model.partition_state values ('a file of the original')"
+        )
     original.stop()
     subprocess.run(["cp", "-a", home, home.with_name("copy")], check=True)
     original.start()
@@ -124,10 +129,26 @@ def test_a_copied_home_has_a_server_of_its_own(make_server: MakeServer, home: Pa
     assert copy.state().data.is_relative_to(copy.home)
     with psycopg.connect(copy.url()) as conn:
         conn.execute("create table of_the_copy ()")
+        files = "select location from prop_trading_model.partition_state"
+        assert conn.execute(files).fetchone() == (None,), "or it would delete them as its own"
     with psycopg.connect(original.url()) as conn:
         assert conn.execute("select to_regclass('of_the_copy')").fetchone() == (None,)
+        assert conn.execute(files).fetchone() == ("a file of the original",)
     assert copy.stop()
     assert original.running()
+
+
+def test_data_that_an_upgrade_has_put_aside_are_not_passed_over(make_server: MakeServer, home: Path) -> None:
+    """As one of a version before that was killed between its two renames leaves them."""
+    server = make_server(home)
+    server.start()
+    server.stop()
+    data = server.state().data
+    data.rename(data.with_name("data.15"))
+    with pytest.raises(DpmError, match=r"data is missing, and .*data\.15 is there"):
+        server.start()
+    data.with_name("data.15").rename(data)
+    assert server.start()
 
 
 @as_root

@@ -1,8 +1,10 @@
 """Starts with something in their way: a long log, settings of the user's own, what a killed server has left."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import psycopg
@@ -10,7 +12,9 @@ import pytest
 from psycopg import sql
 
 from dpm_assets.errors import DpmError
+from dpm_assets.server import EmbeddedServer
 from dpm_assets.server.postmaster import clear_after_crash, postmaster
+from dpm_assets.server.starting import is_replaying
 from dpm_assets.server.state import free_port
 from tests.servers import MakeServer
 
@@ -47,19 +51,54 @@ def test_a_process_of_a_killed_server_that_ends_by_itself_meanwhile_is_no_error(
     assert not (tmp_path / "postmaster.pid").exists()
 
 
-def test_a_log_that_is_replayed_for_longer_than_pg_ctl_waits_is_waited_for(
-    make_server: MakeServer, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def replaying_until(make_server: MakeServer, home: Path, go_on: Path) -> EmbeddedServer:
+    """A stopped server with a table that replays its log, once it is started, until there is a file `go_on`."""
     server = make_server(home)
     server.start()
     with psycopg.connect(server.url()) as conn:
         conn.execute("create table kept as select 1 as x")
     server.stop()
-    go_on = home.with_name("go_on")
     custom = server.state().data / "custom.conf"
     custom.write_text(f"restore_command = 'until [ -e \"{go_on}\" ]; do sleep 0.1; done; false'\n")
     custom.chmod(0o644)
     (server.state().data / "recovery.signal").touch()
+    return server
+
+
+def test_a_start_that_was_killed_while_the_log_is_replayed_leaves_that_to_the_next(
+    make_server: MakeServer, home: Path
+) -> None:
+    go_on = home.with_name("go_on")
+    server = replaying_until(make_server, home, go_on)
+    killed = multiprocessing.get_context("fork").Process(target=server.start)
+    killed.start()
+    try:
+        while not is_replaying(server.state()):
+            assert killed.is_alive()
+            time.sleep(0.05)
+        killed.kill()
+        killed.join()
+        pid = postmaster(server.state().data)
+        said: list[str] = []
+
+        def say(text: str) -> None:
+            said.append(text)
+            go_on.touch()
+
+        assert server.start(say)
+    finally:
+        go_on.touch()
+    assert len(said) == 1 and "still replays its log" in said[0]
+    assert postmaster(server.state().data) == pid, "it did not begin anew"
+    with psycopg.connect(server.url()) as conn:
+        assert conn.execute("select x from kept").fetchone() == (1,)
+
+
+def test_a_log_that_is_replayed_for_longer_than_pg_ctl_waits_is_waited_for(
+    make_server: MakeServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = home.with_name("go_on")
+    server = replaying_until(make_server, home, go_on)
     monkeypatch.setattr("dpm_assets.server.embedded.START_SECONDS", 2)
     said: list[str] = []
 

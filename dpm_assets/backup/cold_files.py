@@ -71,17 +71,14 @@ def _copy_one(cold: ColdFile, target: Path) -> None:
 
 
 def disown_cold_files(conn: psycopg.Connection[Any]) -> None:
-    """In a database just restored: it has written none of the files that it knows, and bring_back_cold_files() says which of
-    them become its own.
+    """In a database just restored, or copied with its server: it has written none of the files that it knows, and
+    bring_back_cold_files() says which of them become its own.
 
-    Of a month whose archive or restore was under way when the backup was taken, the original may have made the file its
-    only copy since.
+    Of a month whose archive or restore was under way when the copy was taken, the original may have made the file its
+    only copy since, whether it was known as written by then or not.
     """
     if _has_archive(conn):
-        conn.execute(
-            "update prop_trading_model.partition_state as s set location = null from prop_trading_model.cold_files as f"
-            " where f.parent_table = s.parent_table and f.lower = s.lower"
-        )
+        conn.execute("update prop_trading_model.partition_state set location = null")
 
 
 def bring_back_cold_files(
@@ -101,7 +98,7 @@ def bring_back_cold_files(
             say(f"archive: {part} was restored from it, or archived anew, since the backup, and stays as it is")
             continue
         if _is_whole(here, cold.sha256):
-            _note(conn, cold, here, ours=_is_at_home(here))
+            _note(conn, cold, here, ours=_is_at_home(here) or _is_ours(conn, cold, here))
         elif cold.copy is not None and not is_there(here):
             with written_to(here) as path:
                 shutil.copyfile(folder / cold.copy, path)
@@ -126,6 +123,15 @@ def bring_back_cold_files(
 def _is_at_home(location: str) -> bool:
     """A home belongs to one warehouse."""
     return not is_url(location) and Path(location).is_relative_to(settings().home)
+
+
+def _is_ours(conn: psycopg.Connection[Any], cold: ColdFile, location: str) -> bool:
+    """Whether this database has written it, as an earlier call of the same restore did."""
+    row = conn.execute(
+        "select location from prop_trading_model.partition_state where parent_table = %s and lower = %s",
+        [cold.parent_table, cold.lower],
+    ).fetchone()
+    return row == (location,)
 
 
 def _note(conn: psycopg.Connection[Any], cold: ColdFile, location: str, *, ours: bool) -> None:

@@ -79,10 +79,7 @@ def restore(folder: Path, say: Say, *, jobs: int, own: bool = False) -> list[str
         _make(target, folder, programs[target.dumped.folder], manifest, jobs=jobs, own=own, say=say)
     for target in targets:
         if target.source.folder == WAREHOUSE:
-            is_new = target in left
-            with connect(target.making_url if is_new else target.source.url) as conn:
-                if is_new:
-                    disown_cold_files(conn)
+            with connect(target.making_url if target in left else target.source.url) as conn:
                 complaints += bring_back_cold_files(conn, manifest.cold_files, folder, settings().cold_root, say)
     for target in left:
         _take_place(target, say)
@@ -118,6 +115,7 @@ def _make(
             _without_leaves(target.dumped.rows), _without_leaves(row_counts(conn)), target.dumped.folder
         )
         conn.execute("analyze")
+        disown_cold_files(conn)
         conn.execute(
             sql.SQL("comment on database {} is {}").format(sql.Identifier(target.making), sql.Literal(_mark(manifest)))
         )

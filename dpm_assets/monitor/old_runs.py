@@ -4,6 +4,7 @@ Deleting a run deletes its events, and with them the materializations that it re
 its partitions and of each check, the latest event of every kind that its status is made of stays, with its run.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +66,7 @@ def delete_old_runs(instance: dg.DagsterInstance, before: datetime, most: int = 
                 done.kept, last_kept = done.kept + 1, run_id
                 continue
             # The run last, so that a kill leaves a run without events or logs, and never these without a run.
-            instance.compute_log_manager.delete_logs(prefix=[run_id])
+            _delete_logs(instance, run_id)
             instance.event_log_storage.delete_events(run_id)
             instance.delete_run(run_id)
             done.runs += 1
@@ -93,6 +94,14 @@ def _delete_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> Non
     if run_ids:
         with _storage(instance).index_connection() as conn:
             conn.execute(_DELETE_RESULTS, {"run_ids": list(run_ids)})
+
+
+def _delete_logs(instance: dg.DagsterInstance, run_id: str) -> None:
+    """What the run has printed, if it can be deleted: a folder of another user would keep every later run for ever."""
+    try:
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+    except Exception as error:
+        logging.getLogger(__name__).warning("The logs of run %s could not be deleted: %s", run_id, error)
 
 
 def _storage(instance: dg.DagsterInstance) -> SqlEventLogStorage:

@@ -16,7 +16,15 @@ from dpm_assets.server.logins import ADMINISTRATOR, DAGSTER_DATABASE, SERVICE, W
 from dpm_assets.server.places import ServerUser, data_root, make_root, reachable_binaries, root_of, server_user
 from dpm_assets.server.postmaster import clear_after_crash, end, postmaster
 from dpm_assets.server.programs import said_since
-from dpm_assets.server.starting import NotReachable, Say, ping, say_nothing, start_process
+from dpm_assets.server.starting import (
+    NotReachable,
+    Say,
+    is_replaying,
+    ping,
+    say_nothing,
+    start_process,
+    wait_until_ready,
+)
 from dpm_assets.server.state import ServerState, free_port, locked, passwords, read_state, write_state
 from dpm_assets.server.switch import end_interrupted_upgrade
 from dpm_assets.server.tuning import machine_memory
@@ -114,6 +122,12 @@ class EmbeddedServer:
         before = read_state(self.home)
         root = data_root(self.home, before)
         end_interrupted_upgrade(root)
+        if before and is_replaying(replace(before, root=str(root))):
+            # Of a start that was ended itself: who ended this one too would have it begin anew.
+            say("PostgreSQL still replays its log; waiting until that is done.")
+            wait_until_ready(replace(before, root=str(root)))
+            self._make_first_objects()
+            return
         user = server_user(root / "data")
         make_root(root, self.home, user)
         last_run_from = Path(before.binaries) if before else None
@@ -129,9 +143,18 @@ class EmbeddedServer:
         try:
             self._launch(found, state, user, say)
             self._make_first_objects()
+            if before and before.root != state.root:
+                self._disown_archive()
         except BaseException:
             end(state.data, patience=5)
             raise
+
+    def _disown_archive(self) -> None:
+        """In a copied home: the files of the archive that its warehouse knows are still the original's."""
+        from dpm_assets.backup.cold_files import disown_cold_files  # which needs this module for its own sake
+
+        with logins.connect(self.url()) as conn:
+            disown_cold_files(conn)
 
     def _launch(self, found: Binaries, state: ServerState, user: ServerUser | None, say: Say) -> None:
         """pg_ctl start; again where another try can help: the port was taken, or a killed server has not let go yet.

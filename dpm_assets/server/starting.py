@@ -32,6 +32,15 @@ def ping(port: int) -> int:
     return pq.PGconn.ping(address.encode())
 
 
+def is_replaying(state: ServerState) -> bool:
+    """Whether the server lives, and takes no connections since it replays its log."""
+    return (
+        postmaster(state.data) is not None
+        and listening(state.data)[0] == state.port
+        and ping(state.port) == pq.Ping.REJECT
+    )
+
+
 def start_process(
     pg_ctl: str,
     state: ServerState,
@@ -56,10 +65,10 @@ def start_process(
         if postmaster(state.data) is None:
             raise
         say(f"PostgreSQL still replays its log after {seconds} s; waiting until that is done. It writes into {log}.")
-    _wait_until_ready(state)
+    wait_until_ready(state)
 
 
-def _wait_until_ready(state: ServerState) -> None:
+def wait_until_ready(state: ServerState) -> None:
     """However long the log is replayed: pg_ctl does not wait for who goes back to a point in time, either."""
     refused = 0
     while True:

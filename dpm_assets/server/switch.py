@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dpm_assets.errors import DpmError
 from dpm_assets.server.postmaster import end
 
 
@@ -65,9 +66,18 @@ def end_switch(root: Path) -> bool:
 
 
 def end_interrupted_upgrade(root: Path) -> None:
-    """Finish a switch that was begun; of an upgrade that did not come so far, end its server and remove what it made."""
+    """Finish a switch that was begun; of an upgrade that did not come so far, end its server and remove what it made.
+
+    Raises DpmError when there are data of an earlier version and none in their place: nobody means to begin with empty ones.
+    """
     if end_switch(root):
         return
+    if not (root / "data").exists() and (old := sorted(root.glob("data.*"))):
+        raise DpmError(
+            f"{root / 'data'} is missing, and {old[-1]} is there: an upgrade was killed in the moment of its switch. Rename"
+            f" {new_root(root) / 'data'} to {root / 'data'} if it is there, or else {old[-1]}, which is of the PostgreSQL before;"
+            " or move it away to begin with an empty server."
+        )
     end(new_root(root) / "data", patience=10)
     _remove(root)
 
