@@ -217,6 +217,14 @@ def test_a_partition_that_was_filled_and_attached_by_hand_comes_along_after_a_re
     assert conn.execute(f"select count(*) from {T} where trade_date = '2025-05-09'".encode()).fetchone() == (1,)
 
 
+def test_a_write_that_a_log_without_one_of_its_triggers_missed_comes_along(url: str, conn: Connection) -> None:
+    leaf = conn.execute(f"select min(tableoid::regclass::text) from {T} where profit is not null".encode()).fetchone()
+    assert leaf
+    conn.execute(f"alter table {leaf[0]} disable trigger migration_update".encode())
+    conn.execute(f"update {leaf[0]} set profit = profit + 1000".encode())
+    assert_a_rollback_changes_nothing(url, conn)
+
+
 def test_a_month_that_was_in_the_archive_while_its_changes_were_brought_over_comes_along(
     url: str, conn: Connection, tmp_path: Path
 ) -> None:

@@ -57,6 +57,11 @@ def test_a_start_that_ended_before_the_log_began_is_none_for_the_cutover(
             said(cutover, db)
         assert kind(conn) == "r"
         said(start, db)
+        conn.execute("update prop_trading_model_migration.state set prepared = 'by an earlier version'")
+        with pytest.raises(DpmError, match="Another version of dpm has prepared this migration"):
+            said(cutover, db)
+        assert kind(conn) == "r"
+        said(start, db)
         said(cutover, db)
         assert kind(conn) == "p"
 

@@ -53,7 +53,7 @@ def prepare(db: Database, report: Report, *, set_aside: bool = False) -> None:
             raise DpmError("There is nothing to migrate: raw_trades_closed is partitioned already, or not there.")
         _wait_for_others(conn)
         try:
-            if not _prepared(conn):
+            if not is_prepared(conn):
                 _prepare(db, report, set_aside)
         finally:
             conn.execute("select pg_advisory_unlock_all()")
@@ -115,18 +115,23 @@ def _digest() -> str:
     return f"{file_digest()} {hashlib.sha256(own.encode()).hexdigest()[:16]}"
 
 
-def _prepared(conn: psycopg.Connection[Any]) -> bool:
+def is_prepared(conn: psycopg.Connection[Any]) -> bool:
+    """Whether everything has been made, by this version of dpm."""
     if phase(conn) is None:
         return False
     return conn.execute(f"select prepared = %s from {MIGRATION}.state".encode(), [_digest()]).fetchone() == (True,)
 
 
 def require_prepared(conn: psycopg.Connection[Any]) -> None:
-    """Raise DpmError when no start has come as far as to log what programs write: what is copied then may be out of date."""
+    """Raise DpmError when no start has come as far as to log what programs write, so that what is copied may be out of date; and
+    when another version of dpm made the new schema, which would pass for this version's."""
+    if is_prepared(conn):
+        return
     if conn.execute(f"select prepared is null from {MIGRATION}.state".encode()).fetchone() == (True,):
-        raise DpmError(
-            "dpm migrate start was stopped before it logged what programs write. Run it again, then this; nothing was changed."
-        )
+        why = "dpm migrate start was stopped before it logged what programs write."
+    else:
+        why = "Another version of dpm has prepared this migration."
+    raise DpmError(f"{why} Run dpm migrate start again, then this; nothing was changed.")
 
 
 def _take_ownership(conn: psycopg.Connection[Any], report: Report) -> None:

@@ -26,7 +26,7 @@ from dpm_assets.migration.holders import holders, older_snapshots
 from dpm_assets.migration.in_place import Report
 from dpm_assets.migration.names import MIGRATION, MOVED, NEXT
 from dpm_assets.migration.parts import parts
-from dpm_assets.migration.prepare import require_prepared
+from dpm_assets.migration.prepare import is_prepared, require_prepared
 from dpm_assets.migration.refusals import lost_log, other_columns
 from dpm_assets.migration.sessions import alone, login, owner, phase, require_phase
 from dpm_assets.migration.start import copy_everything, moved
@@ -293,5 +293,6 @@ def _finish(db: Database) -> None:
     with owner(db) as conn:
         for call in ("create_monthly_partitions", "create_yearly_partitions"):
             conn.execute(f"select count(*) from {SCHEMA}.{call}(%s)".encode(), [settings().months_ahead])
-        note_digest(conn)
+        if is_prepared(conn):  # or it is the schema of another version, and dpm schema apply brings it up to date
+            note_digest(conn)
     stamp(db.url)

@@ -199,8 +199,8 @@ begin
 end
 $$;
 
--- Leaves of the successors that were made after the cutover and have no log of their own: somebody may have written straight to
--- them, or filled one before he attached it. They get their triggers, and each of their days is logged; returns how many.
+-- Leaves of the successors that were made after the cutover and have no log of their own, or whose log has lost a trigger: somebody
+-- may have written straight to them, or filled one before he attached it. They get their triggers, and each of their days is logged; returns how many.
 create or replace function prop_trading_model_migration.log_new_leaves() returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -228,8 +228,5 @@ as $$
     select i.inhrelid, m.table_name
     from prop_trading_model_migration.moved_tables as m
     join pg_inherits as i on i.inhparent = m.successor
-    where not exists (
-        select from pg_trigger as t
-        where t.tgrelid = i.inhrelid and t.tgname = 'migration_insert' and t.tgenabled = 'A' and t.tgparentid = 0
-    )
+    where exists (select from prop_trading_model_migration.log_trigger_statements(i.inhrelid, ''))
 $$;

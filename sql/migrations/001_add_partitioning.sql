@@ -2555,7 +2555,7 @@ $$;
 -- The leaves of raw_trades_closed as the catalogue has them now.
 create or replace function prop_trading_model.trade_leaves()
 returns table (leaf oid, leaf_name text, relfilenode oid, bounds text, detach_pending boolean)
-language sql stable
+language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 set datestyle = 'ISO, YMD'
 as $$
@@ -2567,7 +2567,7 @@ $$;
 -- The leaves that differ from what the last refresh saw, as they were or as they are. Cold months are the lifecycle's.
 create or replace function prop_trading_model.changed_leaves()
 returns table (leaf oid, leaf_name text, lower date, upper date, gone boolean)
-language sql stable
+language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 set datestyle = 'ISO, YMD'
 as $$

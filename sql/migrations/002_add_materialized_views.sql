@@ -3697,7 +3697,7 @@ comment on function prop_trading_model.note_refresh is
 comment on function prop_trading_model.refresh_materialized_views is
     'Brings rollups and views up to date in one transaction, up to max_keys rows of the change log. Returns what it did and how much remains.';
 comment on procedure prop_trading_model.refresh_warehouse is
-    'Brings rollups and views up to date, committing between bites until nothing is left. Call it outside a transaction block.';
+    'Brings rollups and views up to date, committing between bites until nothing is left of what was pending. Call it outside a transaction block.';
 
 comment on function prop_trading_model.statement_statistics_place is
     'The schema that pg_stat_statements is in, as it has to be written; null when it is not there.';

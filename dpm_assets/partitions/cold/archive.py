@@ -28,6 +28,8 @@ from dpm_assets.partitions.cold.tables import Part
 
 READERS_SECONDS = 60.0
 """How long a detach waits for transactions that have read the table before it is left pending for the next run."""
+FINALIZE_SECONDS = 2.0
+"""How long for them when it is another partition's that was left pending."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def archive(
 
     Refused (DpmError) for one that has not ended, while somebody writes to it, and for trades while the month has pending
     changes or, after `patience` seconds, while a refresh runs; also while the table has a default partition, or another
-    partition whose detach cannot be finished within `readers_seconds`. When the file cannot be written or is found damaged,
+    partition whose detach cannot be finished yet. When the file cannot be written or is found damaged,
     it is hot again and nothing has changed. When transactions that have read the table do not end within
     `readers_seconds`, it stays archiving, readable by read_trades or read_metrics, and the next call ends it. `say` is told
     when another archive or restore has to be waited for, and of a file left over elsewhere that cannot be deleted.
@@ -192,7 +194,10 @@ def _note(conn: psycopg.Connection[Any], part: Part, columns: tuple[Column, ...]
 
 
 def _end_other_detach(conn: psycopg.Connection[Any], part: Part, readers_seconds: float) -> None:
-    """A table detaches one partition at a time: a detach that was left pending is finished before another one is frozen."""
+    """A table detaches one partition at a time: a detach that was left pending is finished before another one is frozen.
+
+    While it waits for the reader, FINALIZE holds a lock of the whole table that new partitions wait for: not for long.
+    """
     pending = conn.execute(
         "select n.nspname::text, c.relname::text from pg_inherits as i join pg_class as c on c.oid = i.inhrelid"
         " join pg_namespace as n on n.oid = c.relnamespace where i.inhparent = %s::regclass and i.inhdetachpending",
@@ -201,12 +206,11 @@ def _end_other_detach(conn: psycopg.Connection[Any], part: Part, readers_seconds
     if pending is None:
         return
     try:
-        _alter_detach(conn, part, sql.Identifier(*pending), "finalize", readers_seconds)
+        _alter_detach(conn, part, sql.Identifier(*pending), "finalize", min(readers_seconds, FINALIZE_SECONDS))
     except psycopg.errors.LockNotAvailable:
         raise DpmError(
             f"{part} cannot be archived yet: {pending[1]} is still being detached, as a transaction that has read the "
-            f"{part.table.rows} goes on for longer than {readers_seconds:.0f} s (see pg_stat_activity). Nothing was changed; "
-            "archive it again when that has ended."
+            f"{part.table.rows} goes on (see pg_stat_activity). Nothing was changed; archive it again when that has ended."
         ) from None
 
 

@@ -100,7 +100,9 @@ def _archive(
                 context.log.info("%s has no partition and no file: there is nothing to archive", part)
                 continue
             try:
-                for step in archive(warehouse.db, part, settings().cold_root, patience=PATIENCE_SECONDS):
+                for step in archive(
+                    warehouse.db, part, settings().cold_root, patience=PATIENCE_SECONDS, say=context.log.warning
+                ):
                     context.log.info("%s", step.said)
             except (DpmError, psycopg.Error, OSError) as error:
                 context.log.error("%s is not archived: %s", part, error)
