@@ -132,6 +132,57 @@ def test_a_file_that_stays_is_tried_alone_and_ever_later_and_keeps_no_later_one_
     assert value(db, "select string_agg(trade_id, ',' order by trade_id) from raw_trades_closed") == "T2,T3"
 
 
+def archiving(db: Database) -> None:
+    """January 2024 is on its way into the archive: its trades have to wait."""
+    with db.connection(None) as conn:
+        conn.execute(
+            "insert into partition_state (parent_table, lower, state) values ('raw_trades_closed', '2024-01-01', 'archiving')"
+        )
+
+
+def test_when_every_file_fails_the_next_one_waits_too(
+    landing: Path, db: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpm_assets.runs.FIRST_PAUSE_SECONDS", 1_000)
+    monkeypatch.setattr("dpm_assets.runs.LONGEST_PAUSE_SECONDS", 1_000_000)
+    archiving(db)
+    for number in range(3):
+        write(folder(landing, "trades") / f"{number}.csv", trade(f"T{number}", "2024-01-05"))
+        _, result = tick_and_run(instance)
+        assert not result.success
+    write(landing / "trades" / "next.csv", trade("T9", "2024-01-05"))
+    skipped = landing_sensor(dg.build_sensor_context(instance))
+    assert isinstance(skipped, dg.SkipReason) and "whatever the file" in (skipped.skip_message or "")
+    monkeypatch.setattr("dpm_assets.runs.FIRST_PAUSE_SECONDS", 0)
+    assert isinstance(landing_sensor(dg.build_sensor_context(instance)), dg.RunRequest)
+
+
+def test_one_file_that_fails_three_times_keeps_no_other_waiting(
+    landing: Path, db: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpm_assets.runs.FIRST_PAUSE_SECONDS", 0)
+    archiving(db)
+    write(folder(landing, "trades") / "late.csv", trade("T1", "2024-01-05"))
+    for _ in range(3):
+        _, result = tick_and_run(instance)
+        assert not result.success
+    monkeypatch.setattr("dpm_assets.runs.FIRST_PAUSE_SECONDS", 1_000)
+    monkeypatch.setattr("dpm_assets.runs.LONGEST_PAUSE_SECONDS", 1_000_000)
+    write(landing / "trades" / "good.csv", trade("T2"))
+    _, result = tick_and_run(instance)
+    assert result.success
+
+
+def test_a_run_that_was_launched_by_hand_without_files_does_not_stop_the_sensor(
+    landing: Path, db: Database, instance: dg.DagsterInstance
+) -> None:
+    job = defs.resolve_job_def("load_landing")
+    assert job.execute_in_process(instance=instance, run_config={"ops": {"load_files": {}}}).success
+    write(folder(landing, "trades") / "good.csv", trade("T1"))
+    _, result = tick_and_run(instance)
+    assert result.success
+
+
 def test_with_the_server_out_of_reach_the_rest_is_left_for_the_next_time(
     landing: Path, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

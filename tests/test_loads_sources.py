@@ -108,6 +108,9 @@ def test_files_of_a_host_are_found_in_its_root_and_in_a_folder_called_like_the_u
         ("simplecache::sftp://in:p@host/in/", "/in", "/in/a.csv", "simplecache::sftp://in:p@host/in/a.csv"),
         ("zip://d*/*.csv::s3://in/d.zip", "d*/*.csv", "d1/a.csv", "zip://d1/a.csv::s3://in/d.zip"),
         ("simplecache::/in/", "/in", "/in/a.csv", "simplecache::/in/a.csv"),
+        ("simplecache::file:///data/*.csv", "/data/*.csv", "/data/a.csv", "simplecache::file:///data/a.csv"),
+        ("local:///data/*.csv", "/data/*.csv", "/data/a.csv", "local:///data/a.csv"),
+        ("hdfs:///in/", "/in", "/in/a.csv", "hdfs:///in/a.csv"),
     ],
 )
 def test_the_url_of_a_file_that_was_found_keeps_host_and_login(url: str, path: str, file: str, expected: str) -> None:

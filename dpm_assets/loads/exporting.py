@@ -29,7 +29,7 @@ class Quarantine:
     file: str
     feed: str
     status: str
-    started_at: datetime
+    finished_at: datetime
     format: str | None
     header: str | None
     open: int
@@ -42,7 +42,7 @@ def quarantine(conn: psycopg.Connection[Any], batch_id: int) -> Quarantine:
         conn.cursor(row_factory=class_row(Quarantine))
         .execute(
             """
-            select b.batch_id, b.file, b.feed, b.status, b.started_at, b.format, b.header,
+            select b.batch_id, b.file, b.feed, b.status, b.finished_at, b.format, b.header,
                 count(r.line) filter (where r.resolved_by is null and not r.damaged) as open,
                 count(r.line) filter (where r.resolved_by is null and r.damaged) as damaged
             from prop_trading_model.load_batches as b left join prop_trading_model.load_rejects as r using (batch_id)

@@ -70,7 +70,8 @@ def url_of_found(file: str, url: str, path: str) -> str:
     scheme, _, place = chain[where].partition("://")
     host, _, asked = place.partition("/")
     if path == place.strip("/"):  # a bucket stands in the place of the host, and counts as a part of the path
-        chain[where] = f"{scheme}://{file}"
+        root = "/" if place.startswith("/") else ""  # of a URL without a host
+        chain[where] = f"{scheme}://{root}{file}"
     else:
         asked = asked.strip("/")
         container = path.removesuffix(asked) if path.endswith(asked) else ""  # of container@account; mostly nothing

@@ -21,7 +21,7 @@ class NothingMended(DpmError):
 class Retry:
     """The rows of this load are rejects of `batch_id`: the row that begins at `file_lines[i]` is the one that stood at
     `reject_lines[i]`. They may `replace` what later batches have loaded only if that was asked for; else they are as old as
-    the file that they came in, whose load began at `loaded_at`."""
+    the file that they came in, whose load ended at `loaded_at`: after its own rows were written, before those of later files."""
 
     batch_id: int
     name: str

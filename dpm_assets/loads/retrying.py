@@ -48,8 +48,9 @@ def retry_rejects(db: Database, batch_id: int, mended: Path | None = None, *, re
     """Judge the open rejects of a batch again, or load the file into which they were exported and `mended`.
 
     A row that is good now is loaded and its reject marked as resolved, in one transaction; the others stay open with the
-    reason of today. A snapshot without a time takes that of the load of its file. A row that would replace one that a later batch
-    has loaded, or that may have been repeated or closed since, stops the whole retry. With `replace` the rows are the newest.
+    reason of today. A snapshot without a time takes that at which the load of its file ended. A row that would replace one that a
+    later batch has loaded or repeated, or that may have been closed or busted since, stops the whole retry; so does a snapshot of
+    which it is not known whether it is the newest. With `replace` the rows are the newest.
     Raises DpmError when there is nothing to retry, FileRefused when the mended file is at fault.
     """
     with tempfile.TemporaryDirectory(prefix="dpm-retry-") as folder:
@@ -77,7 +78,7 @@ def _load(db: Database, rejected: Quarantine, path: Path, rows: _Rows, replace: 
     if not rows.reject_lines:
         return None
     name = f"rejects of batch {rejected.batch_id} ({rejected.file})"
-    retry = Retry(rejected.batch_id, name, rows.file_lines, rows.reject_lines, replace, rejected.started_at)
+    retry = Retry(rejected.batch_id, name, rows.file_lines, rows.reject_lines, replace, rejected.finished_at)
     try:
         return load_file(db, path, rejected.feed, max_rejects="100%", retry=retry)
     except NothingMended:

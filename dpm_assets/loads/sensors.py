@@ -1,14 +1,13 @@
 """`landing_sensor`: loads complete files from the landing folder, many files in one run."""
 
 import time
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster import DagsterRunStatus, RunsFilter
 
 from dpm_assets.loads.assets import load_landing
-from dpm_assets.runs import pause_after, under_way
+from dpm_assets.loads.landing_runs import failing_files, files_of
+from dpm_assets.runs import failures_in_a_row, pause_after, pause_after_failures, under_way
 from dpm_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ LOOK_EVERY_SECONDS = 0.5
 # The sensor waits for a run that is under way. One whose machine died with it would be waited for without end.
 MAX_RUNTIME = {"dagster/max_runtime": "14400"}
 
-# More than there can be in the longest pause, so that a file's last failures are among them.
-_RUNS_LOOKED_AT = 100
+# So many runs in a row that leave ever other files behind: what is at fault is none of them, and will not spare the next file.
+_FAILURES_OF_ALL = 3
 
 
 @dg.sensor(
@@ -39,6 +38,9 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
     if not found.files:
         return dg.SkipReason("; ".join(found.notes) or f"No file is waiting in {settings().landing}.")
     paths = [str(waiting.path) for waiting in found.files]
+    pause = pause_after_failures(context.instance, load_landing.name)
+    if pause > 0 and _whatever_file_fails(context.instance, set(paths)):
+        return dg.SkipReason(f"The last loads failed, whatever the file; trying again in {pause:.0f} s.")
     # A file that is at fault has left the folder; one that is still here after a failed run was not to blame. It is tried again
     # later and later, and without others: they neither wait for it nor count among the files of a run that fails because of it.
     left = _seconds_until_tried_again(context.instance)
@@ -60,22 +62,14 @@ def _wait_for_files() -> "Scan":
     return found
 
 
+def _whatever_file_fails(instance: dg.DagsterInstance, waiting: set[str]) -> bool:
+    """Whether the last three runs failed, and no single file is behind it: each left files, and none was left by all of them."""
+    failed = failures_in_a_row(instance, load_landing.name)[:_FAILURES_OF_ALL]
+    stayed = [files_of(run) & waiting for run in failed]
+    return len(stayed) == _FAILURES_OF_ALL and all(stayed) and not set.intersection(*stayed)
+
+
 def _seconds_until_tried_again(instance: dg.DagsterInstance) -> dict[str, float]:
     """Of each file whose last run failed; more with each run in a row that failed with it, whatever became of other runs."""
-    loaded, failures, ended = set[str](), Counter[str](), dict[str, float]()
-    wanted = RunsFilter(job_name=load_landing.name, statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS])
-    for record in instance.get_run_records(wanted, limit=_RUNS_LOOKED_AT):  # the newest first
-        files = set(_files_of(record.dagster_run))
-        if record.dagster_run.status is DagsterRunStatus.SUCCESS:
-            loaded |= files
-            continue
-        for path in files - loaded:
-            failures[path] += 1
-            ended.setdefault(path, record.end_time or time.time())
     now = time.time()
-    return {path: ended[path] + pause_after(count) - now for path, count in failures.items()}
-
-
-def _files_of(run: dg.DagsterRun) -> list[str]:
-    ops: Any = run.run_config.get("ops")
-    return list(ops["load_files"]["config"].get("files", [])) if ops else []
+    return {path: file.ended + pause_after(file.runs) - now for path, file in failing_files(instance).items()}

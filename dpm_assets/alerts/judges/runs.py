@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus, RunRecord, RunsFilter
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from dpm_assets.alerts.conditions import Condition, Look
+from dpm_assets.loads.assets import load_landing
+from dpm_assets.loads.landing_runs import failing_files
 from dpm_assets.months import RANGE_END, RANGE_START
 from dpm_assets.runs import under_way
 
@@ -83,7 +86,8 @@ def _judge(look: Look, record: RunRecord) -> Condition | None:
 
 
 def _made_good(instance: dg.DagsterInstance, failed: RunRecord) -> bool:
-    """Whether the job has succeeded since; of what was launched by hand, whether all its assets were materialized since."""
+    """Whether the job has succeeded since; of what was launched by hand, whether all its assets were materialized since. The
+    success of other files makes no load good of which a file is still waiting."""
     run, ended = failed.dagster_run, _ended(failed)
     if assets := _assets_by_hand(run):
         made = [instance.get_latest_materialization_event(dg.AssetKey.from_user_string(asset)) for asset in assets]
@@ -91,7 +95,9 @@ def _made_good(instance: dg.DagsterInstance, failed: RunRecord) -> bool:
     succeeded = instance.get_run_records(
         RunsFilter(job_name=run.job_name, statuses=[DagsterRunStatus.SUCCESS]), limit=5
     )
-    return any(_ended(record) > ended for record in succeeded)
+    if not any(_ended(record) > ended for record in succeeded):
+        return False
+    return run.job_name != load_landing.name or not any(Path(path).exists() for path in failing_files(instance))
 
 
 def _what(run: dg.DagsterRun) -> str:
