@@ -147,6 +147,26 @@ def test_the_report_has_every_section_every_query_and_its_pictures(measured: Mea
     assert html.count("Plotly.newPlot(") >= 6 and not re.search(r"<(img|link|script[^>]* src)[ =]", html)
 
 
+def test_a_run_goes_on_elsewhere_from_one_file(measured: Measured, tmp_path: Path) -> None:
+    file = measured.folder / "results.json"
+    elsewhere = Store(tmp_path / "elsewhere")
+    elsewhere.take_over(file)
+    assert elsewhere.everything() == {n: f for n, f in measured.found.stages.items() if n != "duckdb"}, (
+        "folded before it"
+    )
+    assert elsewhere.plan() == measured.found.plan
+    assert elsewhere.begin(tiny_plan()), "the same plan goes on"
+    killed = json.loads(file.read_text())
+    del killed["stages"]["ended.all"]
+    half = tmp_path / "half.json"
+    half.write_text(json.dumps(killed))
+    begun = Store(tmp_path / "begun")
+    begun.take_over(half)
+    assert set(begun.everything()) == {"machine"}, "of systems that were under way the data are gone"
+    with pytest.raises(DpmError, match=r"is not the results\.json of a run"):
+        Store(tmp_path / "none").take_over(measured.folder / "run.json")
+
+
 def test_a_system_that_was_measured_on_another_day_is_said_to_be(measured: Measured) -> None:
     assert "Measured later" not in markdown(measured.found, [])
     another = {**measured.found.stages["machine"], "date": "2099-01-02", "processor": "another processor"}

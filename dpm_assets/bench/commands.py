@@ -42,6 +42,13 @@ def bench(
     report: Annotated[
         Path | None, typer.Option(help="Where the report is written; default report/ in the folder.")
     ] = None,
+    go_on_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="results.json of an unfinished run, in another folder or of another machine: what it has found of the systems "
+            "that it was done with is not measured again."
+        ),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever the folder holds.")] = False,
     so_far: Annotated[
         bool, typer.Option("--so-far", help="Measure nothing, write the report of what an unfinished run has found.")
@@ -64,6 +71,8 @@ def bench(
         return
     if fresh and not dry_run:
         forget(store)
+    if go_on_from and not dry_run:
+        store.take_over(go_on_from.expanduser())
     first = start or (store.plan() or {}).get("start")
     plan = make_plan(
         trades,

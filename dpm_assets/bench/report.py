@@ -1,7 +1,6 @@
 """The report: Markdown with pictures beside it, one HTML file with figures in their place that needs nothing else, and what it
 was written from for programs to read."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from dpm_assets.bench.charts import pictures
 from dpm_assets.bench.interactive import figures
 from dpm_assets.bench.report_sections import sections
 from dpm_assets.bench.results import Results
+from dpm_assets.bench.store import FOLDED, folded
 
 NAME = "schema_analysis_report"
 _WORDS = {
@@ -42,8 +42,8 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
         old.unlink()
     for name, svg in drawn.items():
         (images / f"{name}.svg").write_text(svg, encoding="utf-8")
-    (images / "results.json").write_text(as_json(results), encoding="utf-8")
-    linked = f"Every figure with all its runs, for programs: [results.json]({NAME}/results.json)."
+    (images / FOLDED).write_text(folded(results.plan, results.stages), encoding="utf-8")
+    linked = f"Every figure with all its runs, for programs: [{FOLDED}]({NAME}/{FOLDED})."
     text = f"{markdown(results, list(drawn))}\n{linked}\n"
     page = folder / f"{NAME}.md"
     page.write_text(text, encoding="utf-8")
@@ -59,12 +59,6 @@ def markdown(results: Results, drawn: Sequence[str]) -> str:
         picture = f"\n![{_WORDS[section.picture]}]({NAME}/{section.picture}.svg)\n" if section.picture in drawn else ""
         parts.append(f"## {section.title}\n{picture}\n{section.text}")
     return "\n\n".join(parts) + "\n"
-
-
-def as_json(results: Results) -> str:
-    """{"plan", "stages"} as the run has kept them, a line for each stage."""
-    stages = ",\n".join(f"{json.dumps(name)}: {json.dumps(found)}" for name, found in sorted(results.stages.items()))
-    return f'{{"plan": {json.dumps(results.plan)},\n"stages": {{\n{stages}\n}}}}\n'
 
 
 def inlined(text: str, drawn: dict[str, str]) -> str:

@@ -65,6 +65,7 @@ class Run:
             if not self.store.has(f"ended.{name}"):
                 self._measure_group(name, group)
                 self.store.write(f"ended.{name}", True)
+                self.store.fold()
             for system in group:
                 drop(self.server, system)
         self.stage(

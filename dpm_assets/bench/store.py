@@ -15,6 +15,9 @@ from dpm_assets.bench.systems import BY_NAME
 from dpm_assets.errors import DpmError
 
 RESULTS, PLANS, SAMPLE, SERVER = "results", "plans", "sample", "server"
+FOLDED = "results.json"
+# Stages of one system that are not called by its name.
+_OWNERS = {"dbt": "baseline", "storage_cold": "production"}
 
 
 class Store:
@@ -83,6 +86,35 @@ class Store:
             path.relative_to(root).with_suffix("").as_posix(): self._read(path) for path in sorted(root.rglob("*.json"))
         }
 
+    def fold(self) -> None:
+        """Keep all that was found so far in one file, results.json, from which the run can go on in another folder."""
+        plan = self.plan()
+        assert plan is not None
+        making = self.folder / f"{FOLDED}.new"
+        making.write_text(folded(plan, self.everything()), encoding="utf-8")
+        making.replace(self.folder / FOLDED)
+
+    def take_over(self, file: Path) -> None:
+        """Begin with what another folder's run has found of the systems that it had done with: of others, the data are there.
+
+        A folder that holds a run already goes on with that. Raises DpmError when the file holds none.
+        """
+        if self.plan() is not None:
+            return
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            plan, stages = found["plan"], found["stages"]
+        except (OSError, ValueError, TypeError, KeyError):
+            raise DpmError(f"{file} is not the {FOLDED} of a run. Give the one in its folder.") from None
+        systems = {*BY_NAME, "all"}
+        under_way = systems - {name for name in systems if f"ended.{name}" in stages}
+        if "ended.all" in stages:
+            under_way = set()
+        for name, stage in stages.items():
+            if _OWNERS.get(name, name.rpartition(".")[2]) not in under_way:
+                self.write(name, stage)
+        _write(self.folder / "run.json", plan)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder, so that two runs do not measure each other. Raises DpmError when another run holds it."""
@@ -107,6 +139,12 @@ class Store:
             return None
         except ValueError:
             raise DpmError(f"{path} is damaged. Delete it: that stage is measured again.") from None
+
+
+def folded(plan: dict[str, Any], stages: dict[str, Any]) -> str:
+    """{"plan", "stages"} as JSON, a line for each stage."""
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(found)}" for name, found in sorted(stages.items()))
+    return f'{{"plan": {json.dumps(plan)},\n"stages": {{\n{lines}\n}}}}\n'
 
 
 def answers_so_far(store: Store, step: int) -> dict[str, Any] | None:
