@@ -92,7 +92,14 @@ def test_the_whole_plan_of_each_query_is_kept(measured: Measured) -> None:
 
 
 def test_what_only_measuring_needed_is_gone(measured: Measured) -> None:
-    assert {path.name for path in measured.folder.iterdir()} == {"results", "plans", "report", "run.json", "run.lock"}
+    assert {path.name for path in measured.folder.iterdir()} == {
+        "results",
+        "results.json",
+        "plans",
+        "report",
+        "run.json",
+        "run.lock",
+    }
 
 
 def test_a_run_that_is_at_its_end_measures_nothing_again(measured: Measured) -> None:
