@@ -66,7 +66,7 @@ def load_file(
     )
     begun = time.monotonic()
     with explained(public_name(path)), taken(path, follow_links) as found:
-        source = replace(found, sha256=retry.fingerprint(found.sha256)) if retry else found
+        source = replace(found, sha256=retry.ledger_hash(found.sha256)) if retry else found
         header = read_header(source, feed)
         options.check(header.feed)
         result = _load_with(db, source, header, options)

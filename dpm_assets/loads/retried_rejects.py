@@ -35,7 +35,7 @@ class Retry:
         """The time that snapshots without one take; None: that of this load."""
         return None if self.replace else self.loaded_at
 
-    def fingerprint(self, sha256: str) -> str:
+    def ledger_hash(self, sha256: str) -> str:
         """What the ledger knows the load by, from the hash of its rows: two batches may have rejected the very same rows."""
         return hashlib.sha256(f"{sha256} of batch {self.batch_id}".encode()).hexdigest()
 

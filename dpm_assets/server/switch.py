@@ -72,7 +72,7 @@ def end_interrupted_upgrade(root: Path) -> None:
     """
     if end_switch(root):
         return
-    if not (root / "data").exists() and (old := sorted(root.glob("data.*"))):
+    if not (root / "data").exists() and (old := sorted(root.glob("data.[0-9]*"))):
         raise DpmError(
             f"{root / 'data'} is missing, and {old[-1]} is there: an upgrade was killed in the moment of its switch. Rename"
             f" {new_root(root) / 'data'} to {root / 'data'} if it is there, or else {old[-1]}, which is of the PostgreSQL before;"
