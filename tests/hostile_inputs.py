@@ -29,7 +29,8 @@ LONG = "é" * 125 + "x.csv"  # 255 bytes, the longest name there is
 class Hostile:
     """`make` puts it into a folder and returns what is offered: to `dpm load`, or, where it says so, in the landing folder.
 
-    In `answer`, FILE is its name. `bomb`: the answer comes from a loader that stays within the memory of any other load.
+    In `answer`, FILE is its name, and SIZE that of a file which is not the same to the byte each time. `bomb`: the answer comes
+    from a loader that stays within the memory of any other load.
     `exported`: the row at fault is exported too, as it stands and for a spreadsheet. `shows`: a column whose value is told.
     """
 
@@ -375,7 +376,7 @@ INPUTS = [
         "refused: FILE is binary, not text. Export it as CSV in UTF-8, and load it again",
     ),
     Hostile("Parquet that declares 1,000,000,000 rows", parquet_that_declares_a_billion_rows,
-        "refused: FILE declares 1,000,000,000 rows in 5,217 bytes, more than 20 a byte. Write it again from its rows,"
+        "refused: FILE declares 1,000,000,000 rows in SIZE bytes, more than 20 a byte. Write it again from its rows,"
         " and load it again", bomb=True,
     ),
     Hostile("Parquet of 2,000,000 times the same row", parquet_of(2_000_000),

@@ -83,7 +83,7 @@ def test_a_hostile_input_gets_the_answer_that_is_documented(
         answer = dropped(emptied, monkeypatch, path) if hostile.landing else loaded(emptied, path, hostile.shows)
     if hostile.exported:
         answer += f"; {exported(emptied, path)}"
-    assert answer == hostile.answer
+    assert re.sub(r"rows in [\d,]+ bytes", "rows in SIZE bytes", answer) == hostile.answer
     assert not OBEYED.search(answer)
 
 
