@@ -1,6 +1,9 @@
 """Where an embedded server is: its folder and its programs, whoever may enter them."""
 
+import multiprocessing
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -12,6 +15,12 @@ import pytest
 from dpm_assets.errors import DpmError
 from dpm_assets.server import EmbeddedServer
 from tests.servers import OLDEST, SMALL, MakeServer, as_root, needs_oldest
+
+# As much of a warehouse as tells of an archive.
+ARCHIVE = """
+create schema prop_trading_model create table cold_files () create table partition_state (location text);
+insert into prop_trading_model.partition_state values ('a file of the original');
+"""
 
 
 def test_a_path_with_spaces_and_signs(make_server: MakeServer, home: Path) -> None:
@@ -113,10 +122,7 @@ def test_a_copied_home_has_a_server_of_its_own(make_server: MakeServer, home: Pa
     original = make_server(home)
     original.start()
     with psycopg.connect(original.url()) as conn:
-        conn.execute(
-            "create schema prop_trading_model create table cold_files () create table partition_state (location text);"
-            " insert into prop_trading_model.partition_state values ('a file of the original')"
-        )
+        conn.execute(ARCHIVE)
     original.stop()
     subprocess.run(["cp", "-a", home, home.with_name("copy")], check=True)
     original.start()
@@ -136,6 +142,29 @@ def test_a_copied_home_has_a_server_of_its_own(make_server: MakeServer, home: Pa
         assert conn.execute(files).fetchone() == ("a file of the original",)
     assert copy.stop()
     assert original.running()
+
+
+def test_a_first_start_of_a_copied_home_that_is_killed_leaves_the_archive_to_the_original_at_the_next(
+    make_server: MakeServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = make_server(home)
+    original.start()
+    with psycopg.connect(original.url()) as conn:
+        conn.execute(ARCHIVE)
+    original.stop()
+    subprocess.run(["cp", "-a", home, home.with_name("copy")], check=True)
+    copy = make_server(home.with_name("copy"))
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedServer, "_disown_archive", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        killed = multiprocessing.get_context("fork").Process(target=copy.start)
+        killed.start()
+        killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    copy.start()
+    with psycopg.connect(copy.url()) as conn:
+        assert conn.execute("select location from prop_trading_model.partition_state").fetchone() == (None,)
+    assert copy.stop()
+    assert copy.start(), "and it is the copy's own affair from then on"
 
 
 def test_data_that_an_upgrade_has_put_aside_are_not_passed_over(make_server: MakeServer, home: Path) -> None:

@@ -90,9 +90,7 @@ class Store:
         """Keep all that was found so far in one file, results.json, from which the run can go on in another folder."""
         plan = self.plan()
         assert plan is not None
-        making = self.folder / f"{FOLDED}.new"
-        making.write_text(folded(plan, self.everything()), encoding="utf-8")
-        making.replace(self.folder / FOLDED)
+        _put(self.folder / FOLDED, folded(plan, self.everything()))
 
     def take_over(self, file: Path) -> None:
         """Begin with what another folder's run has found of the systems that it had done with: of others, the data are there.
@@ -162,9 +160,13 @@ def answers_so_far(store: Store, step: int) -> dict[str, Any] | None:
 
 
 def _write(path: Path, content: Any) -> None:
+    _put(path, json.dumps(content, indent=1, default=_plain))
+
+
+def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     making = path.with_name(f"{path.name}.new")
-    making.write_text(json.dumps(content, indent=1, default=_plain), encoding="utf-8")
+    making.write_text(text, encoding="utf-8")
     making.replace(path)
 
 

@@ -122,10 +122,9 @@ class EmbeddedServer:
         before = read_state(self.home)
         root = data_root(self.home, before)
         end_interrupted_upgrade(root)
-        if before and is_replaying(replace(before, root=str(root))):
-            # Of a start that was ended itself: who ended this one too would have it begin anew.
-            say("PostgreSQL still replays its log; waiting until that is done.")
-            wait_until_ready(replace(before, root=str(root)))
+        if before and before.root != str(root):
+            self._copied.touch()  # before the state forgets it: whoever kills this start, the next one finds it
+        if before and self._is_ready_after_replay(replace(before, root=str(root)), say):
             self._make_first_objects()
             return
         user = server_user(root / "data")
@@ -143,18 +142,37 @@ class EmbeddedServer:
         try:
             self._launch(found, state, user, say)
             self._make_first_objects()
-            if before and before.root != state.root:
-                self._disown_archive()
         except BaseException:
             end(state.data, patience=5)
             raise
 
+    @staticmethod
+    def _is_ready_after_replay(state: ServerState, say: Say) -> bool:
+        """Wait for a server that a start has left replaying its log: ended, it would begin anew. False where there is none, or
+        where it ended by itself: the next start says why."""
+        if not is_replaying(state):
+            return False
+        say("PostgreSQL still replays its log; waiting until that is done.")
+        try:
+            wait_until_ready(state)
+        except NotReachable:
+            raise
+        except DpmError:
+            return False
+        return True
+
+    @property
+    def _copied(self) -> Path:
+        """There from the first start of a copied home until its warehouse is known to own no file of the archive."""
+        return self.home / "copied"
+
     def _disown_archive(self) -> None:
-        """In a copied home: the files of the archive that its warehouse knows are still the original's."""
+        """The files of the archive that the warehouse of a copied home knows are still the original's."""
         from dpm_assets.backup.cold_files import disown_cold_files  # which needs this module for its own sake
 
         with logins.connect(self.url()) as conn:
             disown_cold_files(conn)
+        self._copied.unlink()
 
     def _launch(self, found: Binaries, state: ServerState, user: ServerUser | None, say: Say) -> None:
         """pg_ctl start; again where another try can help: the port was taken, or a killed server has not let go yet.
@@ -191,6 +209,8 @@ class EmbeddedServer:
         try:
             with logins.connect(self.url("postgres")) as conn:
                 logins.make_first_objects(conn, passwords(self.home)[SERVICE])
+            if self._copied.exists():
+                self._disown_archive()
             with logins.connect(self.url(DAGSTER_DATABASE)) as conn:
                 logins.let_service_make_tables(conn)
         except psycopg.OperationalError as error:
