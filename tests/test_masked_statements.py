@@ -12,6 +12,8 @@ pytestmark = pytest.mark.sql
 @pytest.fixture
 def conn(database_url: str) -> Iterator[Connection]:
     with session(database_url, autocommit=True) as opened:
+        # Once the server's statistics are full of other tests' statements, what ran once is evicted before it is looked at.
+        opened.execute("select public.pg_stat_statements_reset()")
         opened.execute("select log_query_performance()")
         yield opened
 
