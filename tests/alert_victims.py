@@ -1,6 +1,5 @@
 """A look of the alerts in a process of its own, to be killed. It is forked from one that has everything imported."""
 
-import multiprocessing
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -8,9 +7,9 @@ import dagster as dg
 
 from tests.alerting import tick
 from tests.environment import Environment, adopt, own_settings
+from tests.forking import forks_of
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+_processes = forks_of(__name__)
 
 
 def look(dagster_home: Path) -> BaseProcess:

@@ -1,7 +1,6 @@
 """Backups, restores and upgrades in processes of their own, which kill themselves at a step; forked from one that has all
 of it imported."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -16,10 +15,10 @@ from dpm_assets.server import EmbeddedServer
 from dpm_assets.server.upgrade import upgrade
 from dpm_assets.settings import settings
 from tests.environment import Environment, adopt, own_settings
+from tests.forking import forks_of
 from tests.servers import SMALL
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+_processes = forks_of(__name__)
 
 
 def backing_up(home: Path, target: Path, killed_at: str | None = None) -> BaseProcess:

@@ -1,6 +1,5 @@
 """Tiny runs of the benchmark: in this process, or in one of their own that kills itself when a stage begins."""
 
-import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -12,11 +11,11 @@ from dpm_assets.bench import run as running
 from dpm_assets.bench.plan import Plan, make_plan
 from dpm_assets.bench.store import Store
 from dpm_assets.settings import settings
+from tests.forking import forks_of
 from tests.servers import SMALL
 
 SIZES = (4_000, 8_000)
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+_processes = forks_of(__name__)
 
 
 ASKED: dict[str, Any] = {"months": 8, "rounds": 1, "seconds": 0.0, "throughput_seconds": 1}

@@ -1,6 +1,5 @@
 """Archives and restores in processes of their own, which kill themselves, as kill -9 does, when a step has been done."""
 
-import multiprocessing
 import os
 import signal
 from multiprocessing.process import BaseProcess
@@ -11,9 +10,9 @@ from dpm_assets.partitions.cold import places
 from dpm_assets.partitions.cold.archive import archive
 from dpm_assets.partitions.cold.restore import restore
 from dpm_assets.partitions.cold.tables import Part
+from tests.forking import forks_of
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+_processes = forks_of(__name__)
 
 
 def archive_until(url: str, root: Path, part: Part, step: str) -> BaseProcess:

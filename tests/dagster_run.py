@@ -1,7 +1,6 @@
 """A Dagster run of the refresh in a process of its own, to be killed. The processes are forked from one that has Dagster
 imported already, so each starts in a moment."""
 
-import multiprocessing
 import os
 import sys
 from multiprocessing.process import BaseProcess
@@ -12,11 +11,11 @@ import dagster as dg
 from dpm_assets.definitions import defs
 from dpm_assets.months import range_tags
 from dpm_assets.settings import settings
+from tests.forking import forks_of
 from tests.stage import JANUARY, MARCH
 
 _JOB = defs.resolve_job_def("refresh")
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+_processes = forks_of(__name__)
 
 
 def start(url: str, dagster_home: Path, rebuild: bool) -> BaseProcess:

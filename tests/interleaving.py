@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 Connection = psycopg.Connection[Any]
 SECONDS = 20
@@ -19,6 +20,10 @@ def session(url: str, autocommit: bool = False) -> Iterator[Connection]:
     try:
         yield conn
     finally:
+        # Now: the locks of one that is only closed go when its backend comes to it.
+        if conn.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            with suppress(psycopg.Error):
+                conn.rollback()
         conn.close()
 
 

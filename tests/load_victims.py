@@ -1,7 +1,6 @@
 """Loads in processes of their own, to be killed: `dpm load`'s loader and a Dagster run of the landing job. They are forked
 from a process that has everything imported, so each starts in a moment."""
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable
@@ -18,10 +17,10 @@ from dpm_assets.loads import landing, sensors
 from dpm_assets.loads.load import load_file
 from dpm_assets.loads.several import load_files
 from dpm_assets.settings import settings
+from tests.forking import forks_of
 
 _JOB = defs.resolve_job_def("load_landing")
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+_processes = forks_of(__name__)
 
 
 def loader(url: str, folder: Path) -> BaseProcess:

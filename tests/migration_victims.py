@@ -1,6 +1,5 @@
 """`dpm migrate` commands in processes of their own, to be killed: forked from one that has everything imported."""
 
-import multiprocessing
 import sys
 from multiprocessing.process import BaseProcess
 
@@ -10,12 +9,12 @@ from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
 from dpm_assets.migration import copying
 from dpm_assets.migration.start import start
+from tests.forking import forks_of
 
 # Small, so that a few thousand rows are many bites.
 BITE_ROWS = 200
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+_processes = forks_of(__name__)
 
 
 def starting(url: str, jobs: int = 1) -> BaseProcess:

@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from dpm_assets.server.state import free_port
 
-SECONDS = 20
+SECONDS = 120
 
 
 @dataclass

@@ -29,7 +29,7 @@ _TEMPLATE = "dpm_documentation"
 # Trades and metrics of January to March 2023, and the files that the pages speak of.
 _TRADES = """
 select ensure_trade_months(array[date '2023-01-01', '2023-02-01', '2023-03-01']);
-select ensure_metrics_years(array[2023, 2024, 2025]);
+select ensure_metrics_years(array(select generate_series(2023, extract(year from utc_today())::integer)));
 insert into raw_trades_closed
     (trade_id, account_id, login, symbol, side, open_time, close_time, trade_date, lots, volume_usd, profit, commission)
 select 't' || n, 'a' || n % 20, (1000 + n % 20)::text, (array['EURUSD', 'XAUUSD'])[1 + n % 2], 'buy', day, day + interval '1 h',

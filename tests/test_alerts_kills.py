@@ -61,6 +61,8 @@ def test_killed_between_the_delivery_and_its_record_it_repeats_that_message_once
     alone.webhook.may_answer.clear()
     victim = look(tmp_path / "dagster")
     assert alone.webhook.arrived.acquire(timeout=SECONDS)
+    in_log = "select from alert_messages where channel = 'log' and delivered_at is not null"
+    wait_for(lambda: len(alone.rows(in_log)) == 1, SECONDS, "the record of the line in the log")
     kill(victim)
     alone.webhook.may_answer.set()
     wait_until_gone(alone)
@@ -124,6 +126,8 @@ def test_killed_as_it_tells_that_it_is_over_that_is_told_by_the_next_look(alone:
     alone.webhook.may_answer.clear()
     victim = look(tmp_path / "dagster")
     assert alone.webhook.arrived.acquire(timeout=SECONDS)
+    in_log = "select from alert_messages where channel = 'log' and delivered_at is not null"
+    wait_for(lambda: len(alone.rows(in_log)) == 1, SECONDS, "the record of the line in the log")
     kill(victim)
     alone.webhook.may_answer.set()
     wait_until_gone(alone)
@@ -173,4 +177,5 @@ def test_a_look_waits_for_no_other(alerting: Alerting) -> None:
         other.execute("select pg_advisory_lock(hashtextextended('prop_trading_model.alerts', 0))")
         outcome = look_and_tell(alert_database(), alerting.instance, REPOSITORY, [LogFile(alerting.log)])
         assert outcome.open == 0
+        other.execute("select pg_advisory_unlock_all()")
     assert alerting.look().startswith("1 open incident.")

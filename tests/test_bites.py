@@ -109,7 +109,9 @@ def peak_of_a_drain(conn: Connection, database_url: str, account_days: int) -> i
         status = Path(f"/proc/{refresher.info.backend_pid}/status")
         peak = 0
         with sent_off(refresher, BITES) as drained:
-            while not drained.done():
+            over = False
+            while not over:
+                over = drained.done()  # and once more after its end
                 own = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
                 peak = max(peak, int(own.split()[1]))
                 time.sleep(0.005)

@@ -2,6 +2,7 @@
 while, and the same command ends the work."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from tests.cold import (
 )  # fmt: skip
 from tests.cold_victims import archive_until, killed, restore_until
 from tests.interleaving import SECONDS, Connection, sent_off, session, wait_until_blocked
-from tests.trade_rows import rows, value, wait_for
+from tests.trade_rows import rows, value
 
 
 @pytest.fixture
@@ -267,7 +268,10 @@ def test_two_archivers_at_once_archive_a_month_once(
     assert next(first).name == "frozen"
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(lambda: archived(db, tmp_path, say=said.append))
-        wait_for(db, "select count(*) > 0 from pg_locks where locktype = 'advisory'")
+        give_up = time.monotonic() + SECONDS
+        while not said:
+            assert time.monotonic() < give_up, "the second never met the first"
+            time.sleep(0.01)
         assert [step.name for step in first][-1] == "cold"
         assert second.result(SECONDS) == ["cold"]
     assert said == ["Another archive, restore or backup is at work; waiting for it."]

@@ -161,7 +161,7 @@ def kill_server(server: EmbeddedServer, refreshing: int) -> None:
 
 def backend_at(stage: Stage, process: BaseProcess) -> int:
     """The process id of the backend that the held step stops."""
-    give_up = time.monotonic() + 3 * SECONDS
+    give_up = time.monotonic() + 15 * SECONDS
     while True:
         row = stage.observer.execute(
             "select pid from pg_stat_activity where %s = any (pg_blocking_pids(pid))", [stage.holder.info.backend_pid]
@@ -204,7 +204,7 @@ def test_the_dagster_run_after_one_that_was_killed_finishes_its_work(
         wait_for_server(url, backend)
         release()
         again = dagster_run.start(url, dagster_home, rebuild=False)
-        again.join(3 * SECONDS)
+        again.join(15 * SECONDS)
         assert again.exitcode == 0
         assert differences(stage.db) == []
 

@@ -50,7 +50,7 @@ def test_a_reader_who_stays_is_named_by_the_cutover_which_changes_nothing_and_ho
         cutover = Command(copied, "cutover", "--patience", "3")
         while cutover.process.poll() is None:
             # Behind a waiting cutover this would queue: its lock gives up first.
-            other.execute("set statement_timeout = '400ms'")
+            other.execute("set statement_timeout = '2s'")
             other.execute(f"update {T} set profit = 1 where account_id = 'a1'".encode())
         said = cutover.ends(2)
         assert str(reader.info.backend_pid) in said

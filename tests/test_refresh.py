@@ -274,7 +274,7 @@ def attach_by_another_owner(conn: Connection) -> None:
 @pytest.mark.parametrize("call", [REFRESH, "call refresh_warehouse()"])
 def test_a_refresh_ends_while_a_leaf_cannot_get_its_triggers(conn: Connection, call: str) -> None:
     attach_by_another_owner(conn)
-    conn.execute("set statement_timeout = '5s'")
+    conn.execute("set statement_timeout = '60s'")
     conn.execute(call)
 
 

@@ -39,6 +39,8 @@ def look_and_tell(
                 conn.execute("select set_config('statement_timeout', %s, true)", [_LONGEST_STATEMENT])
                 look = Look(conn, instance, repository, datetime.now(timezone.utc), notes)
                 judge_and_record(look, [channel.name for channel in channels])
+            # Not when the pool comes to it: the next look may follow at once.
+            conn.execute("select pg_advisory_unlock_all()")
         still_open = open_incidents(conn)
     return Outcome(still_open, deliver(db, channels), notes)
 
