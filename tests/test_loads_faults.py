@@ -1,5 +1,6 @@
 """Whatever goes wrong during a load: its file is loaded once, wholly or not at all, and the user reads a sentence."""
 
+import gzip
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.loads.faults import FileMissing, FileRefused
+from dpm_assets.loads.faults import FileChanged, FileMissing, FileRefused
 from dpm_assets.loads.load import LoadResult, load_file
 from tests.trade_rows import many, rows, trade, value, wait_for, write
 
@@ -211,3 +212,23 @@ def test_a_load_works_as_dpm_loader_whoever_logs_in(db: Database, database_url: 
         )
     load_file(db, write(tmp_path / "one.csv", trade("T1")))
     assert rows(db, "select message, loaded_by = session_user from load_batches") == [("dpm_loader", True)]
+
+
+def test_a_packed_file_that_is_written_to_while_it_is_read_is_not_called_damaged(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpm_assets.loads.blocks.BLOCK", 10_000)
+    monkeypatch.setattr("dpm_assets.loads.chunks.FIRST_ROWS", 1)
+    whole = gzip.compress(many(tmp_path / "one.csv", 5_000).read_bytes())
+    cut = len(whole) * 4 // 5
+    path = tmp_path / "one.csv.gz"
+    path.write_bytes(whole[:cut])
+
+    def write_on(_: int, __: int) -> None:
+        with path.open("ab") as file:
+            file.write(whole[cut : cut + 10])
+
+    with pytest.raises(FileChanged, match="changed while it was being loaded"):
+        load_file(db, path, progress=write_on)
+    path.write_bytes(whole)
+    assert load_file(db, path).rows_inserted == 5_000

@@ -202,3 +202,40 @@ def test_rows_of_parquet_are_numbered_across_batches_and_row_groups(db: Database
     result = load_file(db, tmp_path / "t.parquet")
     assert [line for line, _ in result.rejects] == [1, 17_001, 40_000]
     assert result.rows_inserted == count - 3
+
+
+def test_ids_that_parquet_holds_as_floating_point_numbers_keep_their_digits(db: Database, tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "trade_id": pa.array([12345678901.0, 7.0, float("nan"), 2.0**53], pa.float64()),
+            "account_id": ["A1"] * 4, "login": pa.array([1001.0] * 4), "symbol": ["EURUSD"] * 4, "side": ["buy"] * 4,
+            "trade_date": ["2025-03-03"] * 4, "lots": [1] * 4, "profit": [1] * 4,
+        }
+    )  # fmt: skip
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    result = load_file(db, tmp_path / "t.parquet", max_rejects=2)
+    assert rows(db, "select trade_id, login from raw_trades_closed order by 1") == [
+        ("12345678901", "1001"),
+        ("7", "1001"),
+    ]
+    assert [(reject.line, reject.reason.partition(":")[0]) for reject in result.rejects] == [
+        (3, "trade_id is missing"),
+        (4, "trade_id is a floating-point number too large to be exact"),
+    ]
+
+
+def test_parquet_tells_apart_the_two_hours_that_clocks_show_alike(db: Database, tmp_path: Path) -> None:
+    first = 1761438600_000_000_000  # 2025-10-26 00:30 UTC, 03:30 in Athens; an hour later it is 03:30 there once more
+    table = pa.table(
+        {
+            "trade_id": ["T1", "T2"], "account_id": ["A1"] * 2, "login": ["1"] * 2, "symbol": ["EURUSD"] * 2,
+            "side": ["buy"] * 2, "lots": [1] * 2, "profit": [1] * 2,
+            "close_time": pa.array([first, first + 3_600_000_000_000], pa.timestamp("ns", "Europe/Athens")),
+        }
+    )  # fmt: skip
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    load_file(db, tmp_path / "t.parquet")
+    assert rows(db, "select close_time::text from raw_trades_closed order by trade_id") == [
+        ("2025-10-26 00:30:00",),
+        ("2025-10-26 01:30:00",),
+    ]

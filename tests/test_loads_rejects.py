@@ -273,3 +273,18 @@ def test_rejects_of_parquet_are_retried_as_json(db: Database, tmp_path: Path, fi
     assert (retried.resolved, retried.still_open) == (1, 0)
     columns = "login, symbol, side, lots, profit, commission, swap, stop_loss, open_price"
     assert value(db, f"select count(distinct ({columns})) from raw_trades_closed") == 1
+
+
+@pytest.mark.parametrize("bad", ["[1, 2]", "ERROR: connection lost", "{broken"])
+def test_a_line_that_is_no_object_keeps_no_other_reject_of_json_from_a_retry(
+    db: Database, tmp_path: Path, first_month: pytest.MonkeyPatch, bad: str
+) -> None:
+    lines = trade("T1"), trade("T2", "2021-05-03")
+    good, early = (json.dumps(dict(zip(HEADER.split(","), line.split(","), strict=True))) for line in lines)
+    (tmp_path / "one.jsonl").write_text(f"{good}\n{bad}\n{early}\n")
+    first = load_file(db, tmp_path / "one.jsonl", max_rejects=2)
+    assert first.rows_rejected == 2
+    set_first_month(first_month, "2021-01")
+    retried = retry_rejects(db, first.batch_id)
+    assert (retried.resolved, retried.still_open) == (1, 1)
+    assert [trade_id for trade_id, _ in stored(db)] == ["T1", "T2"]

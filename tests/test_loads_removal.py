@@ -10,6 +10,7 @@ from dpm_assets.errors import DpmError
 from dpm_assets.loads.faults import FileRefused
 from dpm_assets.loads.load import load_file
 from dpm_assets.loads.undo import undo_load
+from dpm_assets.loads.undo_conflicts import UndoRefused
 from tests.trade_rows import rows, trade, value, write
 
 pytestmark = pytest.mark.sql
@@ -130,3 +131,36 @@ def test_what_a_feed_has_no_meaning_for_is_refused(db: Database, tmp_path: Path)
     path = write(tmp_path / "open.csv", position("T1"), header=POSITION)
     with pytest.raises(DpmError, match=r"--replace-days is for closed trades; rows of the feed open_trades"):
         load_file(db, path, "open_trades", replace_days=True)
+
+
+def test_an_undo_does_not_open_what_a_later_snapshot_lacks_too(opened: Database, tmp_path: Path) -> None:
+    second = load_file(opened, write(tmp_path / "two.csv", position("T2"), header=POSITION), "open_trades")
+    third = load_file(opened, write(tmp_path / "three.csv", position("T2", pnl="5"), header=POSITION), "open_trades")
+    with pytest.raises(
+        UndoRefused,
+        match=rf"Batch {second.batch_id} stays: what it removed may be gone by batch {third.batch_id} too \(.*three\.csv, .*\), "
+        rf"a later file of the same accounts that lacks it\. Undo batch {third.batch_id} first",
+    ):
+        undo_load(opened, second.batch_id)
+    assert positions(opened) == [("A1", "T2", 5.0), ("A2", "T3", 1.0)]
+    for batch in (third, second):
+        undo_load(opened, batch.batch_id)
+    assert len(positions(opened)) == 3
+
+
+def test_an_undo_does_not_bring_back_what_a_later_full_export_lacks_too(db: Database, tmp_path: Path) -> None:
+    load_file(db, write(tmp_path / "one.csv", trade("T1"), trade("T2")))
+    second = load_file(db, write(tmp_path / "two.csv", trade("T1")), replace_days=True)
+    load_file(db, write(tmp_path / "three.csv", trade("T1", profit="5")), replace_days=True)
+    with pytest.raises(UndoRefused, match="a later file of the same account-days that lacks it"):
+        undo_load(db, second.batch_id)
+    assert [trade_id for trade_id, _ in trades(db)] == ["T1"]
+
+
+def test_an_undo_brings_back_what_a_later_file_of_another_account_does_not_speak_of(
+    opened: Database, tmp_path: Path
+) -> None:
+    second = load_file(opened, write(tmp_path / "two.csv", position("T2", pnl="5"), header=POSITION), "open_trades")
+    load_file(opened, write(tmp_path / "three.csv", position("T3", "A2", pnl="6"), header=POSITION), "open_trades")
+    undo_load(opened, second.batch_id)
+    assert positions(opened) == [("A1", "T1", 1.0), ("A1", "T2", 1.0), ("A2", "T3", 6.0)]

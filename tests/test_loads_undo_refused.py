@@ -9,7 +9,7 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.loads.load import load_file
+from dpm_assets.loads.load import LoadResult, load_file
 from dpm_assets.loads.undo import undo_load
 from dpm_assets.loads.undo_conflicts import UndoRefused
 from tests.interleaving import session
@@ -180,3 +180,24 @@ def test_a_row_that_is_changed_while_it_is_being_deleted_stops_the_undo(
         thread.join(timeout=60)
     assert isinstance(outcome[0], UndoRefused) and "1 of its rows were changed since" in str(outcome[0])
     assert value(db, "select count(*) from raw_trades_closed") == 2
+
+
+def test_a_batch_that_began_earlier_and_was_committed_later_is_undone_first(db: Database, tmp_path: Path) -> None:
+    """Its number is the lower one, drawn before its file was read."""
+    first = load_file(db, write(tmp_path / "one.csv", trade("T1")))
+    overtaking: list[LoadResult] = []
+
+    def load_another(_: int, __: int) -> None:
+        if not overtaking:
+            overtaking.append(load_file(db, write(tmp_path / "three.csv", trade("T1", profit="3"))))
+
+    second = load_file(db, write(tmp_path / "two.csv", trade("T1", profit="2")), progress=load_another)
+    [third] = overtaking
+    assert third.batch_id > second.batch_id and float(value(db, "select profit from raw_trades_closed")) == 2
+    with pytest.raises(UndoRefused, match=rf"batch {second.batch_id} \(.*two\.csv, .* has since changed 1 key of it"):
+        undo_load(db, third.batch_id)
+    for batch, profit in ((second, 3), (third, 10)):
+        undo_load(db, batch.batch_id)
+        assert float(value(db, "select profit from raw_trades_closed")) == profit
+    undo_load(db, first.batch_id)
+    assert everything(db) == []

@@ -14,6 +14,7 @@ from dpm_assets.database import Database
 from dpm_assets.loads import ledger
 from dpm_assets.loads.chunks import open_chunks
 from dpm_assets.loads.explaining import explained
+from dpm_assets.loads.faults import FileMissing, FileRefused
 from dpm_assets.loads.header import Header, read_header, with_more_fields
 from dpm_assets.loads.json_lines import MoreColumns
 from dpm_assets.loads.late import InArchive, noticed, settle_late
@@ -67,9 +68,15 @@ def load_file(
     begun = time.monotonic()
     with explained(public_name(path)), taken(path, follow_links) as found:
         source = replace(found, sha256=retry.ledger_hash(found.sha256)) if retry else found
-        header = read_header(source, feed)
-        options.check(header.feed)
-        result = _load_with(db, source, header, options)
+        try:
+            header = read_header(source, feed)
+            options.check(header.feed)
+            result = _load_with(db, source, header, options)
+        except FileMissing:
+            raise
+        except FileRefused:
+            found.check_unchanged()  # what is at fault may only not have been written yet
+            raise
         return replace(result, seconds=round(time.monotonic() - begun, 3))
 
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from dpm_assets.loads.arrays import Doubles, doubles, present, without
+from dpm_assets.loads.arrays import Doubles, doubles, present, replaced, without
 from dpm_assets.loads.blocks import is_text
 from dpm_assets.loads.columns import Faults, without_missing
 from dpm_assets.loads.faults import FileRefused, Reject
-from dpm_assets.loads.feeds.types import Json, Vector
+from dpm_assets.loads.feeds.types import Json, Text, Vector
 from dpm_assets.loads.header import Header
 from dpm_assets.loads.nested_values import documents_of
 from dpm_assets.loads.sifting import Sieve, Sifted
@@ -29,6 +29,7 @@ _ROWS_ALWAYS_TAKEN, _MOST_ROWS_A_BYTE = 1_000_000, 20
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 _LONG = 1024  # bytes of a text: as many as are written out at once are still little
 _LONGEST_TEXT = 16 * 1024 * 1024  # as a line of JSON has it
+_EXACT_BELOW = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}  # by the bits of a floating-point number
 _SAID_IN_JSON = "expected text in UTF-8, and dates and times of the years 1 to 9999"
 
 
@@ -185,6 +186,13 @@ class ParquetSieve(Sieve[Batch]):
         values: dict[str, pa.StringArray] = {}
         for column, array in given.items():
             texts, unsaid = as_strings(array)
+            if pa.types.is_floating(array.type) and isinstance(self.header.feed.by_name[column].type, Text):
+                texts, inexact = _with_all_digits(texts, doubles(array), _EXACT_BELOW[array.type.bit_width])
+                for row in inexact:
+                    faults.add(
+                        row,
+                        f"{column} is a floating-point number too large to be exact: expected text or a whole number",
+                    )
             for row, reason in unsaid.items():
                 faults.add(row, f"{column} cannot be said in JSON ({reason}): {_SAID_IN_JSON}")
             damaged.update(unsaid)
@@ -228,15 +236,25 @@ def as_strings(values: pa.Array) -> tuple[pa.StringArray, dict[int, str]]:
 
 def _plain_strings(values: pa.Array, kind: pa.DataType) -> pa.StringArray:
     if pa.types.is_timestamp(kind):
+        if kind.tz:  # first: rounding goes by local time, which tells nothing in the hour that clocks show twice
+            values = pc.cast(values, pa.timestamp(kind.unit, "UTC"))
         if kind.unit == "ns":
-            values = pc.cast(pc.round_temporal(values, unit="microsecond"), pa.timestamp("us", kind.tz))
-        if kind.tz:
-            values = pc.cast(values, pa.timestamp(values.type.unit, "UTC"))
+            values = pc.cast(pc.round_temporal(values, unit="microsecond"), pa.timestamp("us", values.type.tz))
     if pa.types.is_date64(kind):
         values = pc.cast(values, pa.date32())
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return pc.cast(pc.cast(values, pa.binary()), pa.string(), safe=False)
     return pc.cast(values, pa.string())
+
+
+def _with_all_digits(texts: pa.StringArray, numbers: Doubles, exact_below: float) -> tuple[pa.StringArray, list[int]]:
+    """Texts, ids above all, that a file holds as floating-point numbers: whole ones with all their digits, NaN as missing; and
+    the rows of those too large to be exact."""
+    size = np.abs(np.nan_to_num(numbers))
+    whole = np.flatnonzero((size >= 1e10) & (size < exact_below) & (numbers == np.floor(numbers))).tolist()
+    if whole:
+        texts = replaced(texts, whole, [str(int(numbers[row])) for row in whole])
+    return without(texts, np.isnan(numbers)), np.flatnonzero(size >= exact_below).tolist()
 
 
 def _without_long(values: pa.StringArray) -> tuple[pa.StringArray, list[int]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 
 from dpm_assets.database import Database
@@ -95,7 +96,7 @@ def _write(conn: psycopg.Connection[Any], rejected: Quarantine, path: Path) -> _
             line += count_lines(f"{rejected.header}\n".encode())
         for reject_line, _, raw in open_rejects(conn, rejected.batch_id):
             text = f"{raw}\n"
-            if rejected.format == "csv" and not _stands_alone(text.encode(), delimiter):
+            if not (_stands_alone(text.encode(), delimiter) if rejected.format == "csv" else _is_object(raw)):
                 continue
             file.write(text)
             rows.add(line, reject_line)
@@ -107,6 +108,15 @@ def _stands_alone(record: bytes, delimiter: str) -> bool:
     """Whether the row ends where its text ends: an open quote would make one row of it and the next."""
     ends = record_ends(record, delimiter)
     return len(ends) > 0 and int(ends[-1]) == len(record)
+
+
+def _is_object(line: str) -> bool:
+    """Whether the line is one JSON object; another at the beginning would pass for a file of another format."""
+    try:
+        msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _lines_of_mended(rejected: Quarantine, path: Path) -> _Rows:

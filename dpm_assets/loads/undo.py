@@ -150,7 +150,7 @@ def _transactions(conn: psycopg.Connection[Any], batch: Batch) -> list[int]:
     """What `xmin` an untouched row of the batch has: the load's, or that of an undo that brought the row back."""
     rows = conn.execute(
         "select undone_in::text::bigint from prop_trading_model.load_batches"
-        " where feed = %s and batch_id > %s and undone_in is not null",
+        " where feed = %s and batch_id <> %s and undone_in is not null",
         [batch.feed_name, batch.batch_id],
     ).fetchall()
     return [number % 2**32 for number in [*(batch.transactions or []), *(row[0] for row in rows)]]

@@ -15,46 +15,94 @@ class UndoRefused(DpmError):
     """The batch stays as it is; the sentence says what stands in the way and what to do about it."""
 
 
-# A later batch touched the keys of this one if it took a row of it away, or wrote what this one had removed.
+# A later batch touched the keys of this one if it took a row of it away, or wrote what this one had removed. Later is what was
+# committed later: a number is drawn before the file is read.
 _TOUCHED_SINCE = """
 with touched as (
     select c.batch_id, c.key
     from prop_trading_model.load_corrections as c
-    where c.batch_id > %(batch)s and c.kind <> 'superseded' and (c.before ->> 'load_batch_id')::bigint = %(batch)s
+    where c.batch_id <> %(batch)s and c.kind <> 'superseded' and (c.before ->> 'load_batch_id')::bigint = %(batch)s
     union all
     select r.load_batch_id, c.key
     from prop_trading_model.load_corrections as c
     join {table} as r on {same_identity}
-    where c.batch_id = %(batch)s and c.kind = 'removed' and r.load_batch_id > %(batch)s
+    join prop_trading_model.load_batches as w on w.batch_id = r.load_batch_id
+    where c.batch_id = %(batch)s and c.kind = 'removed'
+        and w.finished_at > (select finished_at from prop_trading_model.load_batches where batch_id = %(batch)s)
 )
 select b.batch_id, b.file, b.finished_at, count(distinct t.key), min(t.key::text)::jsonb, count(*) over ()
 from touched as t join prop_trading_model.load_batches as b using (batch_id)
 where b.status = 'loaded' and b.feed = %(feed)s
 group by b.batch_id
-order by b.batch_id desc
+order by b.finished_at desc
+limit 1
+"""
+
+# A later file that says by what it lacks what is gone covers what this batch removed rows of. Of rows that it merely repeated
+# nothing is stored: any row of what is covered may be its.
+_LACKED_SINCE = """
+select b.batch_id, b.file, b.finished_at
+from prop_trading_model.load_batches as b
+join prop_trading_model.load_batches as a on a.batch_id = %(batch)s
+where b.feed = %(feed)s and b.status = 'loaded' and b.finished_at > a.finished_at and b.retry_of is null
+    and b.rows_rejected = 0 and b.rows_read > 0 and {says_what_is_gone}
+    and exists (
+        select from prop_trading_model.load_corrections as c
+        where c.batch_id = %(batch)s and c.kind = 'removed' and (
+            'complete' = any (b.options)
+            or exists (
+                select from {table} as r where {same_cover} and (r.load_batch_id = b.batch_id or b.rows_duplicate > 0)
+            )
+        )
+    )
+order by b.finished_at desc
 limit 1
 """
 
 
 def check_later_batches(conn: psycopg.Connection[Any], batch_id: int, feed: Feed) -> None:
-    """Raises UndoRefused when a later batch, not undone itself, touched the same keys."""
+    """Raises UndoRefused when a later batch, not undone itself, touched the same keys, or lacks what this one removed."""
     statement = sql.SQL(_TOUCHED_SINCE).format(
-        table=sql.Identifier(SCHEMA, feed.table),
-        same_identity=sql.SQL(" and ").join(
-            sql.SQL("r.{} = (c.before ->> {})::{}").format(
-                sql.Identifier(name), sql.Literal(name), sql.SQL(feed.by_name[name].type.sql)
-            )
-            for name in feed.identity
-        ),
+        table=sql.Identifier(SCHEMA, feed.table), same_identity=_as_removed(feed, feed.identity)
     )
     row = conn.execute(statement, {"batch": batch_id, "feed": feed.name}).fetchone()
     if not row:
+        _check_not_lacked_since(conn, batch_id, feed)
         return
     later, file, finished_at, keys, example, batches = row
     others = f" (and {batches - 1} more before it)" if batches > 1 else ""
     raise UndoRefused(
         f"Batch {batch_id} stays: batch {later} ({file}, {finished_at:%Y-%m-%d %H:%M} UTC){others} has since changed {keys:,} "
         f"{_keys(keys)} of it, for example {_in_words(feed, example)}. Undo batch {later} first."
+    )
+
+
+def _check_not_lacked_since(conn: psycopg.Connection[Any], batch_id: int, feed: Feed) -> None:
+    if not feed.covers:
+        return
+    statement = sql.SQL(_LACKED_SINCE).format(
+        table=sql.Identifier(SCHEMA, feed.table),
+        says_what_is_gone=sql.SQL("true" if feed.complete else "'replace days' = any (b.options)"),
+        same_cover=_as_removed(feed, feed.covers),
+    )
+    row = conn.execute(statement, {"batch": batch_id, "feed": feed.name}).fetchone()
+    if row:
+        later, file, finished_at = row
+        what = "accounts" if feed.complete else "account-days"
+        raise UndoRefused(
+            f"Batch {batch_id} stays: what it removed may be gone by batch {later} too ({file}, {finished_at:%Y-%m-%d %H:%M} "
+            f"UTC), a later file of the same {what} that lacks it. Undo batch {later} first, and load its file "
+            "again afterwards."
+        )
+
+
+def _as_removed(feed: Feed, names: tuple[str, ...]) -> sql.Composed:
+    """The row r has the values of the removed row that the correction c keeps."""
+    return sql.SQL(" and ").join(
+        sql.SQL("r.{} = (c.before ->> {})::{}").format(
+            sql.Identifier(name), sql.Literal(name), sql.SQL(feed.by_name[name].type.sql)
+        )
+        for name in names
     )
 
 
