@@ -50,6 +50,21 @@ def test_a_copy_never_deletes_the_file_that_its_original_has_ended_an_archive_wi
     assert file_under(tmp_path / "original").exists() and trades_read(db) == before
 
 
+def test_a_copy_used_with_the_home_of_its_original_never_deletes_the_originals_file(
+    refreshed: Connection, db: Database, copy_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive is where it is when nothing is set: in the home."""
+    before = trades_read(db)
+    monkeypatch.setenv("DPM_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DPM_COLD_LOCATION", raising=False)
+    assert archived(db, tmp_path / "home" / "cold")[-1] == "cold"
+    copied(db.url, tmp_path / "backup", copy_url)
+    with Database(copy_url) as copy:
+        assert restored(copy)[-1] == "hot"
+        assert trades_read(copy) == before
+    assert file_under(tmp_path / "home" / "cold").exists() and trades_read(db) == before
+
+
 def test_tables_of_whichever_name_are_in_a_backup(database_url: str, copy_url: str, tmp_path: Path) -> None:
     names = ("Sheet", "Sheet 1", " ", 'in "quotes"', "of two\nlines", "of two\u2028lines", "Umsätze", "a.b", "50%s")
     with session(database_url, autocommit=True) as conn:

@@ -278,3 +278,15 @@ def test_a_leaf_that_somebody_else_made_gets_its_triggers_at_the_next_refresh(co
     assert differences(db) == []
     conn.execute("update theirs set profit = 8")
     assert keys(conn) == {("a5", date(2023, 5, 9))}
+
+
+@pytest.mark.parametrize("what", ["all tables", "tables in schema prop_trading_model"])
+def test_a_database_that_publishes_its_tables_is_refreshed(conn: Connection, db: Database, what: str) -> None:
+    """From what has no key may be deleted only if whole rows stand for it."""
+    conn.execute(f"create publication firm for {what}".encode())
+    conn.execute(f"insert into raw_trades_closed {COLUMNS} values ('p1', 'a1', 'l', '2024-01-12', 1)".encode())
+    conn.execute("insert into raw_accounts_data (account_id, login) values ('a1', 'l')")
+    conn.execute(f"truncate {LEAF}".encode())
+    conn.execute("call refresh_warehouse()")
+    conn.execute("select rebuild_month('2024-01-01')")
+    assert pending(conn) == [] and differences(db) == []

@@ -287,3 +287,27 @@ def test_what_is_known_of_a_file_says_what_it_holds(refreshed: Connection, db: D
     assert (found[0], found[1]["profit"], found[1]["commission"]) == (sums[0], str(sums[1]), str(sums[2]))
     assert found[2:] == (str(file_under(tmp_path)), file_under(tmp_path).stat().st_size)
     assert json.dumps(found[1])
+
+
+def test_a_leaf_that_begins_with_a_cold_month_is_seen_for_its_other_months(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    archived(db, tmp_path)
+    refreshed.execute("alter table raw_trades_closed detach partition raw_trades_closed_2024_02")
+    refreshed.execute("call refresh_warehouse()")
+    january = "select * from rollup_symbol_day where trade_date < '2024-02-01' order by 1, 2"
+    before = rows(db, january)
+    refreshed.execute("create table winter (like raw_trades_closed including all)")
+    refreshed.execute("alter table winter owner to dpm_owner")
+    refreshed.execute(
+        "insert into winter (trade_id, account_id, login, trade_date, profit) values ('f', 'a1', 'l', '2024-02-09', 7)"
+    )
+    refreshed.execute(
+        "alter table raw_trades_closed attach partition winter for values from ('2024-01-01') to ('2024-03-01')"
+    )
+    assert engine.pending(db).months == [date(2024, 2, 1)]
+    refreshed.execute("call refresh_warehouse()")
+    assert value(db, "select trades from rollup_market_day where trade_date = '2024-02-09'") == 1
+    refreshed.execute("update winter set profit = 8")
+    assert value(db, "select count(*) from changed_account_days") == 1, "it has its triggers"
+    assert before and rows(db, january) == before

@@ -251,3 +251,12 @@ def test_a_log_that_was_analyzed_while_it_was_empty_changes_no_plan(conn: Connec
 
 def plan_of(conn: Connection, view: str) -> list[Any]:
     return conn.execute(f"explain select * from {view}".encode()).fetchall()
+
+
+@pytest.mark.parametrize("column", ["account text", "day date generated always as (trade_date) stored"])
+@pytest.mark.parametrize("change", ["a trade of a new account", "a trade of a known account-day"])
+def test_a_column_of_the_firm_is_not_taken_for_what_is_looked_up(conn: Connection, column: str, change: str) -> None:
+    conn.execute(f"alter table raw_trades_closed add column {column}".encode())
+    conn.execute("call refresh_warehouse()")
+    CHANGES[change](conn)
+    assert live_differences(conn) == []

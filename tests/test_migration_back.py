@@ -278,3 +278,19 @@ def test_a_table_that_was_emptied_is_empty_in_the_original(url: str, conn: Conne
         f"insert into {T} (trade_id, account_id, login, trade_date) values ('after', 'a1', 'l', '2024-02-09')".encode()
     )
     assert_a_rollback_changes_nothing(url, conn)
+
+
+@pytest.mark.parametrize(
+    "remedy", ["update {} set id = default where trade_id = 'same id'", "delete from {} where trade_id = 'same id'"]
+)
+def test_an_id_that_stood_at_two_trades_of_one_account_takes_neither_away(
+    url: str, conn: Connection, remedy: str
+) -> None:
+    conn.execute(
+        f"insert into {T} (id, trade_id, account_id, login, trade_date) select id, 'same id', account_id, 'l', '2024-03-20'"
+        f" from {T} where account_id = 'a1' and trade_date < '2024-02-01' order by id limit 1".encode()
+    )
+    refused = dpm(url, "migrate", "rollback")
+    assert refused.returncode == 2 and "stands at two rows" in refused.stderr
+    conn.execute(remedy.format(T).encode())
+    assert_a_rollback_changes_nothing(url, conn)

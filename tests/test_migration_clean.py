@@ -151,3 +151,38 @@ def test_what_the_firm_has_noted_itself_stays_when_a_migration_is_abandoned(db: 
     assert conn.execute("select obj_description('prop_trading_model'::regnamespace, 'pg_namespace')").fetchone() == (
         "ours",
     )
+
+
+def test_a_view_over_one_partition_is_named_before_that_is_left_or_dropped(db: Database, conn: Connection) -> None:
+    view = "create view public.january as select account_id from {}.raw_trades_closed_2024_01"
+    said(cutover, db)
+    conn.execute(view.format("prop_trading_model").encode())
+    with pytest.raises(DpmError, match=r"public\.january"):
+        said(rollback, db)
+    assert kind(conn) == "p"
+    conn.execute("drop view public.january")
+    said(rollback, db)
+    conn.execute(view.format("prop_trading_model_next").encode())
+    with pytest.raises(DpmError, match=r"public\.january"):
+        said(clean, db, abandon=True)
+    assert conn.execute("select to_regclass('public.january') is not null").fetchone() == (True,)
+
+
+def test_a_migration_begun_anew_knows_nothing_of_what_an_abandoned_one_left_behind(server: EmbeddedServer) -> None:
+    unmoved = "prop_trading_model_migration.unmoved_rows"
+    with (
+        migrating(server, "start", dirty=True) as url,
+        Database(url, application_name="tests") as db,
+        session(url, autocommit=True) as conn,
+    ):
+        said(clean, db, abandon=True)
+        corrected = conn.execute(
+            "update prop_trading_model.raw_trades_closed set lots = 1 where id in"
+            f" (select id from {unmoved} where table_name = 'raw_trades_closed' and reason = 'lots_positive')".encode()
+        ).rowcount
+        assert corrected
+        said(start, db)
+        assert not conn.execute(
+            f"select id from {unmoved} where table_name like 'raw_%_closed' or table_name = 'raw_metrics_daily'"
+            " group by table_name, id having count(*) > 1".encode()
+        ).fetchall()

@@ -173,3 +173,19 @@ def test_a_rolled_back_migration_can_be_cleaned_and_begun_anew(copied: str) -> N
 def test_plan_and_status_say_what_prepared_statements_must_do(url: str) -> None:
     said = " ".join(ends(url, "plan").split())
     assert "prepare" in said and "bigint" in said
+
+
+def test_a_writer_who_stays_is_named_by_the_rollback_which_changes_nothing(copied: str) -> None:
+    """It holds what its own change was brought over with: the rollback waits for that before it asks for the tables."""
+    ends(copied, "cutover")
+    with session(copied) as writer:
+        writer.execute(f"update {T} set profit = 1 where account_id = 'a1'".encode())
+        rollback = Command(copied, "rollback", "--patience", "2")
+        try:
+            assert str(writer.info.backend_pid) in rollback.ends(2)
+        finally:
+            rollback.kill()
+        assert kind(copied) == "p"
+        writer.rollback()
+    ends(copied, "rollback")
+    assert kind(copied) == "r"

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from dpm_assets.database import Database
+from dpm_assets.migration.sessions import login
+from dpm_assets.partitions.patience import run_patiently
 from dpm_assets.server import EmbeddedServer
 from tests.baselines import application_url, baseline
 from tests.command_line import dpm
@@ -60,3 +63,12 @@ def test_what_the_firm_has_set_for_new_sessions_does_not_stand_in_the_way(server
         with session(url) as conn:
             conn.execute("set statement_timeout = 0")
             assert not misplaced(conn)
+
+
+def test_the_firms_limit_for_locks_does_not_come_back_in_the_middle_of_a_migration(server: EmbeddedServer) -> None:
+    with baseline(server, rows=10) as url:
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute(f"alter database {admin.info.dbname} set lock_timeout = '5s'".encode())
+        with Database(url) as db, login(db) as conn:
+            run_patiently(conn, "select 1")
+            assert conn.execute("show lock_timeout").fetchone() == ("0",)

@@ -121,8 +121,10 @@ def bring_back_cold_files(
 
 
 def _is_at_home(location: str) -> bool:
-    """A home belongs to one warehouse."""
-    return not is_url(location) and Path(location).is_relative_to(settings().home)
+    """The home of an embedded server belongs to one warehouse; several databases of a server of one's own may share a home."""
+    if settings().database_url is not None or is_url(location):
+        return False
+    return Path(location).is_relative_to(settings().home)
 
 
 def _is_ours(conn: psycopg.Connection[Any], cold: ColdFile, location: str) -> bool:

@@ -203,6 +203,13 @@ def _refused(conn: psycopg.Connection[Any], tables: list[int]) -> list[Dependent
         select 'table', i.inhrelid::regclass::text, 'it inherits from the table: take that back'
         from pg_inherits as i join pg_class as c on c.oid = i.inhparent
         where i.inhparent = any (%(tables)s) and c.relkind = 'r'
+        union all
+        select distinct 'view', r.ev_class::regclass::text, 'it reads one partition, which the other table has not: drop it'
+        from pg_inherits as i
+        join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = i.inhrelid
+            and d.classid = 'pg_rewrite'::regclass
+        join pg_rewrite as r on r.oid = d.objid and r.ev_class <> i.inhrelid
+        where i.inhparent = any (%(tables)s)
         order by 1, 2
         """,
         {"tables": tables, "schema": SCHEMA, "migration": MIGRATION, "ours": list(production_names())},

@@ -37,11 +37,16 @@ def follow_outside(conn: psycopg.Connection[Any]) -> int:
     return followed
 
 
-def follow_side(conn: psycopg.Connection[Any], side: Literal["originals", "successors"]) -> int:
+def follow_side(
+    conn: psycopg.Connection[Any], side: Literal["originals", "successors"], seconds: float | None = None
+) -> int:
     """While nobody else copies: bring over what was written to the originals (successors), until little is left; the keys
-    brought over. Raises DpmError for an id that stands at two rows, which the originals cannot hold."""
+    brought over. Raises DpmError for an id that stands at two rows, which the originals cannot hold, and LockNotAvailable when
+    a transaction that brings its own changes over does not end within `seconds`, or one second if that is less."""
     if side == "successors":
         log_new_leaves(conn)
+    if seconds is not None:
+        conn.execute("select set_config('lock_timeout', %s, false)", [f"{max(1000, round(1000 * seconds))}ms"])
     followed = 0
     while taken := _count(conn, f"follow_{side}(%s)", [BITE_KEYS]):
         followed += taken

@@ -119,9 +119,12 @@ def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patien
             conn.execute(grant.encode())
         seen = mark(conn, sides(conn, way.leaving))
         dependents = [each for each in _refuse_what_would_be_lost(conn, way.leaving) if each.fate == "made again"]
-        follow_side(conn, way.follow)
-        _wait_for_older_snapshots(conn, give_up)
-        follow_side(conn, way.follow)
+        try:
+            follow_side(conn, way.follow, give_up - monotonic())
+            _wait_for_older_snapshots(conn, give_up)
+            follow_side(conn, way.follow, give_up - monotonic())
+        except psycopg.errors.LockNotAvailable:
+            raise _not_swapped(patience, _held(conn)) from None
         if way is _FORWARD:
             _refuse_uncopied(conn)
         began = monotonic()
@@ -132,10 +135,7 @@ def _swap(conn: psycopg.Connection[Any], way: _Direction, report: Report, patien
         if refusal == _TOO_SLOW:
             budget *= 1.25  # a slow machine comes to its end too
         if monotonic() > give_up:
-            raise DpmError(
-                f"The tables could not be swapped within {patience:.0f} seconds: {refusal}. Wait for that to"
-                " end, or end it, then do this again; nothing was changed."
-            )
+            raise _not_swapped(patience, refusal)
         sleep(0.1 + 0.4 * random.random())
 
 
@@ -174,11 +174,22 @@ def _attempt(
     except _TooMuchLeft:
         return "programs wrote more than could be brought over in a moment"
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-        held_by = holders(conn, [*sides(conn, way.leaving), *sides(conn, way.taking_over)])
-        return f"they are held by {', '.join(held_by)}" if held_by else "somebody held them at each attempt"
+        return _held(conn)
     except psycopg.errors.QueryCanceled:
         return _TOO_SLOW
     return None
+
+
+def _held(conn: psycopg.Connection[Any]) -> str:
+    held_by = holders(conn, [*sides(conn, "original"), *sides(conn, "successor")])
+    return f"they are held by {', '.join(held_by)}" if held_by else "somebody held them at each attempt"
+
+
+def _not_swapped(patience: float, why: str) -> DpmError:
+    return DpmError(
+        f"The tables could not be swapped within {patience:.0f} seconds: {why}. Wait for that to end, or end it, then do this"
+        " again; nothing was changed."
+    )
 
 
 def _lock(conn: psycopg.Connection[Any], way: _Direction, budget: float) -> float:

@@ -36,6 +36,7 @@ def patiently(conn: psycopg.Connection[Any], work: Callable[[], _T], what: str, 
 
     Raises DpmError that says `what` could not be locked in the end.
     """
+    before = conn.execute("select current_setting('lock_timeout')").fetchone()  # RESET would give what the firm has set
     for attempt in range(1, attempts + 1):
         conn.execute("select set_config('lock_timeout', %s, false)", [f"{LOCK_MILLISECONDS}ms"])
         try:
@@ -49,5 +50,5 @@ def patiently(conn: psycopg.Connection[Any], work: Callable[[], _T], what: str, 
             time.sleep(min(0.05 * attempt, 1.0) * (0.5 + random.random()))
         finally:
             if not conn.broken:
-                conn.execute("reset lock_timeout")
+                conn.execute("select set_config('lock_timeout', %s, false)", before)
     raise AssertionError("unreachable: the last attempt returns or raises")

@@ -39,7 +39,7 @@ as $$
     where not exists (
         select from prop_trading_model.month_state as s
         where s.state <> 'hot'
-            and d.bounds like '%FROM (''' || s.month || ''')%'
+            and d.bounds like '%FROM (''' || s.month || ''') TO (''' || (s.month + interval '1 month')::date || ''')%'
     )
 $$;
 

@@ -31,6 +31,9 @@ begin
     loop
         execute step.statement;
     end loop;
+    -- Of a migration that was abandoned: what of them still does not move is kept anew.
+    delete from prop_trading_model_migration.unmoved_rows as u
+    where u.table_name = moved and u.day >= part.starts and u.day < part.ends;
     execute format(
         'insert into prop_trading_model_migration.bites (table_name, starts, first_day, next_day)'
         ' select %1$L, $1, min(day), max(day) + 1 from ('

@@ -74,6 +74,7 @@ declare
     );
     keys constant text := format('select o.account_id, %s from ', tg_argv[1]);
     original regclass;
+    same_day text;
     aside boolean := false;
     wanted bigint := 0;
     followed bigint := 0;
@@ -112,14 +113,16 @@ begin
         );
     end if;
     if wanted <= 1000 and not aside and prop_trading_model_migration.may_follow_at_once() then
-        select m.original into original from prop_trading_model_migration.moved_tables as m where m.table_name = tg_argv[0];
+        -- The id may stand at another row of the account too, whose copy is not this one's.
+        select m.original, format('%s = r.%I', m.day, m.day_column) into original, same_day
+        from prop_trading_model_migration.moved_tables as m where m.table_name = tg_argv[0];
         perform prop_trading_model_migration.set_following(true);
         if tg_op <> 'INSERT' then
             execute format(
                 'delete from %1$s as o using ('
-                ' select o.ctid from old_rows as r join %1$s as o on o.id = r.id and o.account_id = r.account_id'
+                ' select o.ctid from old_rows as r join %1$s as o on o.id = r.id and o.account_id = r.account_id and %2$s'
                 ' for update of o skip locked'
-                ') as found where o.ctid = found.ctid', original
+                ') as found where o.ctid = found.ctid', original, same_day
             );
             get diagnostics followed = row_count;
         end if;

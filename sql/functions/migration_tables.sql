@@ -84,6 +84,22 @@ create table if not exists prop_trading_model_migration.unmoved_rows (
     row jsonb not null,
     unmoved_at timestamptz not null default clock_timestamp()
 );
+
+-- As in changes.sql: a database that publishes all its tables lets nothing be deleted from one without a key.
+do $$
+declare
+    log regclass;
+begin
+    for log in
+        select c.oid::regclass from pg_class as c
+        where c.relnamespace = 'prop_trading_model_migration'::regnamespace and c.relreplident <> 'f'
+            and c.relname in ('changed_originals', 'changed_successors', 'unmoved_rows')
+    loop
+        execute format('alter table %s replica identity full', log);
+    end loop;
+end
+$$;
+
 alter table prop_trading_model_migration.unmoved_rows
     add column if not exists account_id varchar(255), add column if not exists day date;
 create index if not exists unmoved_rows_by_account

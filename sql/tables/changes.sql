@@ -23,6 +23,21 @@ create table if not exists prop_trading_model.changed_inputs (
     changed_at timestamptz not null default clock_timestamp()
 );
 
+-- Without a key, nothing may be deleted from them in a database that publishes all its tables, unless whole rows stand for it.
+do $$
+declare
+    log regclass;
+begin
+    for log in
+        select c.oid::regclass from pg_class as c
+        where c.relnamespace = 'prop_trading_model'::regnamespace and c.relreplident <> 'f'
+            and c.relname in ('changed_account_days', 'changed_months', 'changed_inputs')
+    loop
+        execute format('alter table %s replica identity full', log);
+    end loop;
+end
+$$;
+
 -- How often each input has moved, counted by the refresh (and by nobody else) when it takes the changes.
 create table if not exists prop_trading_model.input_generations (
     input text primary key,
