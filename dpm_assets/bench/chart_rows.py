@@ -98,5 +98,5 @@ def refresh_rows(results: Results) -> list[Row]:
         {"after": said, "system": title, "seconds": found[name][key] / unit}
         for name, said in names.items()
         for title, found, key, unit in measured
-        if found and name in found
+        if found and name in found and not found[name].get("stopped")
     ]

@@ -117,8 +117,8 @@ def _throughput(data: list[Row]) -> Any:
         .encode(
             x=alt.X("clients:O", title="Connections", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("system:N", sort=titles),
-            y=alt.Y("per_second:Q", scale=alt.Scale(type="log", domainMin=1), title="Queries a second (log)"),
-            y2=alt.datum(1),
+            y=alt.Y("per_second:Q", scale=alt.Scale(type="log", domainMin=0.1), title="Queries a second (log)"),
+            y2=alt.datum(0.1),
             color=_colour(alt, titles),
             column=alt.Column("set:N", title=None, sort=list(SETS)),
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from dpm_assets.bench.queries import questions
 from dpm_assets.bench.results import Results
+from dpm_assets.bench.systems import BY_NAME
 
 
 def exponent(sizes: Sequence[float], figures: Sequence[float | None]) -> float | None:
@@ -19,12 +20,13 @@ def exponent(sizes: Sequence[float], figures: Sequence[float | None]) -> float |
 
 
 def growth_of_queries(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
-    """By query and system (its best form): "ms" by step, and the exponent."""
+    """By query and system (in the form that answers it at the whole size): "ms" by step, and the exponent."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     steps = range(len(results.sizes))
     for query in questions().queries:
-        for system in results.queries.get(query.name, {}):
-            times = [results.times(query, system, step=step) for step in steps]
+        for system, forms in results.queries.get(query.name, {}).items():
+            form = query.best([one for one in BY_NAME[system].forms if one in forms])
+            times = [results.times(query, system, form, step=step) for step in steps]
             taken = [None if one is None or one.get("stopped") else one["median"] for one in times]
             found.setdefault(query.name, {})[system] = {"ms": taken, "exponent": exponent(results.sizes, taken)}
     return found

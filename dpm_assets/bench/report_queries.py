@@ -20,10 +20,16 @@ def queries_section(results: Results) -> str:
             [f"{query.title} `{query.name}`", *others, raw, ours if best != "raw" else "", times_faster(factor)]
         )
     head = ["ms", *TITLES[:3], "production, raw trades", "production, rollups or views", "original / production"]
+    v2 = (
+        "too, since its views were not made in time"
+        if results.views_stopped_at
+        else "from its materialized views where it has one for the question"
+    )
     words = (
-        "*One run* is the first, with whatever was in memory then: a factor over it favours what was asked more often. The"
-        " original and v1 answer from the trades; v2 from its materialized views where it has one for the question. Raw forms"
-        " of what reads all there is were not repeated where there is a view. The statements are in"
+        "*One run* is the first, with whatever was in memory then, so it may be slower than the one from the disk below: a"
+        " factor over it favours what was asked more often. The"
+        f" original and v1 answer from the trades; v2 {v2}. Raw forms"
+        " of what reads all there is were not asked where there is a view. The statements are in"
         " `sql/maintenance/performance_tests.sql`."
     )
     return f"{table(head, rows)}\n\n{words}{_without_index(results)}"
@@ -40,7 +46,8 @@ def _without_index(results: Results) -> str:
         if query.name in found
     ]  # fmt: skip
     return (
-        "\n\nThe original has an index of dates, and its rows came in the order of dates. Without that index:\n\n"
+        "\n\nThe original has an index of dates, and its rows came in the order of dates. Without it"
+        " and the one of account and date, which PostgreSQL 18 would skip through:\n\n"
         + table(["ms, raw trades", "original", "original without its index of dates", "production"], rows)
     )
 
@@ -101,7 +108,8 @@ def cold_section(results: Results) -> str:
     ]
     return (
         "The server stopped and the system's cache of its files given up before each run; connecting is not counted, reading"
-        " the catalogue is.\n\n" + table(["ms", *TITLES], rows)
+        " the catalogue is. Up to 3 runs, none left out; each system in its best form, so production out of rollups and views"
+        " where it has them.\n\n" + table(["ms", *TITLES], rows)
     )
 
 
@@ -117,7 +125,7 @@ def growth_section(results: Results) -> str:
             if one is None:
                 cells.append("")
                 continue
-            cells.append(f"{one['exponent']} ({' → '.join(milliseconds(ms) for ms in one['ms'])})")
+            cells.append(f"{one['exponent']} ({' → '.join(milliseconds(ms) or '-' for ms in one['ms'])})")
         rows.append([f"`{query.name}`", *cells])
     sizes = " → ".join(f"{size:,}" for size in results.sizes)
     rows.append(["bytes on disk", *(str(growth_of_bytes(results, name)) for name in NAMES)])

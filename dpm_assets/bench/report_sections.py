@@ -65,6 +65,13 @@ def _what(results: Results) -> str:
         if (one := results.stages.get(f"machine.{name}")) and one["date"] != found["date"]
     ]
     others = f" Measured later: {'; '.join(later)}." if later else ""
+    stopped = results.views_stopped_at
+    unmade = (
+        f" v2's views were not made in {plan['longest']:g} s at {stopped:,} trades, and not tried with more: from there on every"
+        " figure of v2 (queries, disk, clients, storage, growth) is without them."
+        if stopped
+        else ""
+    )
     cut_short = "" if results.ended else "**This run has not come to its end: what is missing was not measured.**\n\n"
     return (
         f"{cut_short}{found['date']}: {found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB,"
@@ -73,14 +80,14 @@ def _what(results: Results) -> str:
         f" {found['python']}; load average at the beginning {found['load_average']}.{others}\n\n"
         f"{results.sizes[-1]:,} trades of {source} over {plan['months']} months from {plan['start']} on,"
         f" in steps of {steps}; {way}. A query's figure is the median of up to {plan['rounds']} runs of a prepared"
-        f" statement, with the quartiles in brackets, after one that is not counted; fewer runs, but three at least, when"
-        f" they take more than {plan['seconds']:g} s, and one, the first, when that alone does. What takes more than"
+        f" statement, with the least and the most in brackets, after one that is not counted; fewer runs, but three at least,"
+        f" when they take more than {plan['seconds']:g} s, and one, the first, when that alone does. What takes more than"
         f" {plan['longest']:g} s is stopped and marked with >: a factor over it is the least that it can be. The answers of all"
         " systems, except what was stopped, are compared value by value, and a difference ends the run.\n\n"
         "The systems: the original is `sql/schema_baseline.sql`; v1 `sql/archive/v1_conservative/schema.sql`, the original"
         " with better indexes; v2 `sql/archive/v2_balanced/schema.sql`, monthly partitions and materialized views straight"
         " over the trades; production `sql/schema.sql`. Production's rows went in through its loader, the others' by `COPY`."
-        f"\n\nSettings of the server at the beginning (`max_wal_size` follows the free disk): {settings}."
+        f"{unmade}\n\nSettings of the server at the beginning (`max_wal_size` follows the free disk): {settings}."
     )
 
 

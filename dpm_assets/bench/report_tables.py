@@ -25,15 +25,16 @@ def milliseconds(value: float | None) -> str:
 
 
 def with_spread(times: dict[str, Any] | None) -> str:
-    """Median, and in brackets the quartiles; of what was asked once that it was, of what was stopped only that it took more."""
+    """Median, and in brackets the least and the most; of what was asked once that it was, of what was stopped only that it
+    took more."""
     if times is None:
         return ""
     if times.get("stopped"):
         return f"> {milliseconds(times['median'])}"
     if len(times["runs"]) == 1:
         return f"{milliseconds(times['median'])} (one run)"
-    low, high = milliseconds(times["low"]), milliseconds(times["high"])
-    return f"{milliseconds(times['median'])} ({low} to {high})"
+    least, most = milliseconds(times["min"]), milliseconds(times["max"])
+    return f"{milliseconds(times['median'])} ({least} to {most})"
 
 
 def times_faster(factor: float | None) -> str:

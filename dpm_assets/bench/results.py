@@ -73,6 +73,12 @@ class Results:
     def load(self, system: str, step: int) -> dict[str, Any]:
         return dict(self.stages[f"step_{step}/load.{system}"])
 
+    @property
+    def views_stopped_at(self) -> int | None:
+        """The size at which v2's views were not made in time; from there on v2 was asked through its trades."""
+        sizes = enumerate(self.sizes)
+        return next((size for step, size in sizes if self.load("v2", step).get("refresh_stopped")), None)
+
     def load_rate(self, system: str, month_there: bool | None = None) -> float | None:
         """Trades a second with every index in place: of all files that were not taken in bulk, or of those whose month was
         there, or was not, before."""
