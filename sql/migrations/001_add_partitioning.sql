@@ -1459,6 +1459,21 @@ create table if not exists prop_trading_model.changed_inputs (
     changed_at timestamptz not null default clock_timestamp()
 );
 
+-- Without a key, nothing may be deleted from them in a database that publishes all its tables, unless whole rows stand for it.
+do $$
+declare
+    log regclass;
+begin
+    for log in
+        select c.oid::regclass from pg_class as c
+        where c.relnamespace = 'prop_trading_model'::regnamespace and c.relreplident <> 'f'
+            and c.relname in ('changed_account_days', 'changed_months', 'changed_inputs')
+    loop
+        execute format('alter table %s replica identity full', log);
+    end loop;
+end
+$$;
+
 -- How often each input has moved, counted by the refresh (and by nobody else) when it takes the changes.
 create table if not exists prop_trading_model.input_generations (
     input text primary key,
@@ -2589,7 +2604,7 @@ as $$
     where not exists (
         select from prop_trading_model.month_state as s
         where s.state <> 'hot'
-            and d.bounds like '%FROM (''' || s.month || ''')%'
+            and d.bounds like '%FROM (''' || s.month || ''') TO (''' || (s.month + interval '1 month')::date || ''')%'
     )
 $$;
 

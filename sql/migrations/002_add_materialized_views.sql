@@ -1461,7 +1461,9 @@ begin
         end
         $body$
         $function$, prop_trading_model.account_symbol_day_query(
-            'prop_trading_model.raw_trades_closed as t where t.account_id = account and t.trade_date = day'
+            -- In full: a firm may have columns of its own that are called account or day.
+            'prop_trading_model.raw_trades_closed as t'
+            ' where t.account_id = fresh_account_day.account and t.trade_date = fresh_account_day.day'
         )
     );
 end
@@ -1491,11 +1493,14 @@ begin
     return coalesce(
         (
             select t.login from prop_trading_model.raw_trades_closed as t
-            where t.account_id = account and t.trade_date = day
+            where t.account_id = newest_login.account and t.trade_date = newest_login.day
             order by t.close_time desc nulls last, t.id desc, t.trade_id desc
             limit 1
         ),
-        (select c.login from prop_trading_model.cold_logins as c where c.account_id = account and c.trade_date = day)
+        (
+            select c.login from prop_trading_model.cold_logins as c
+            where c.account_id = newest_login.account and c.trade_date = newest_login.day
+        )
     );
 end
 $$;
