@@ -132,3 +132,31 @@ def test_the_example_of_the_documentation_runs(
         db, "select sum(gross_profit + gross_loss) from rollup_account_symbol_day where account_id in ('a1', 'a2')"
     )
     assert dpm_assets.read_trades is read_trades
+
+
+def test_amounts_of_a_column_that_was_widened_between_two_archives_are_exact(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    refreshed.execute("alter table raw_trades_closed add column risk numeric(18,2)")
+    refreshed.execute("update raw_trades_closed set risk = 1.25")
+    refreshed.execute("call refresh_warehouse()")
+    archived(db, tmp_path)
+    refreshed.execute("alter table raw_trades_closed alter column risk type numeric(18,4)")
+    refreshed.execute("update raw_trades_closed set risk = 0.1234")
+    refreshed.execute("call refresh_warehouse()")
+    half_cold = same_rows(read_trades(db=db))
+    archived(db, tmp_path, FEBRUARY)
+    assert same_rows(read_trades(db=db)) == half_cold
+    assert set(read_trades(db=db)["risk"].to_pylist()) == {Decimal("1.2500"), Decimal("0.1234")}
+
+
+def test_of_no_accounts_there_are_no_rows_though_one_is_called_nothing(
+    refreshed: Connection, db: Database, tmp_path: Path
+) -> None:
+    refreshed.execute(
+        "insert into raw_trades_closed (trade_id, account_id, login, trade_date) values ('e1', '', 'l', '2024-01-10')"
+    )
+    refreshed.execute("call refresh_warehouse()")
+    assert (read_trades([], db=db).num_rows, read_trades("", db=db).num_rows) == (0, 1)
+    archived(db, tmp_path)
+    assert (read_trades([], db=db).num_rows, read_trades("", db=db).num_rows) == (0, 1)

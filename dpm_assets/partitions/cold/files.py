@@ -87,7 +87,9 @@ def _read(engine: Any, duckdb: Any, locations: list[str], names: tuple[str, ...]
     def one_of(expression: Any, values: Sequence[str]) -> Any:
         return expression.isin(*map(duckdb.ConstantExpression, values))
 
-    rows = engine.read_parquet(locations, hive_partitioning=False)
+    # By name: the type of a column that was widened since is that of the widest file. The first file's would be taken for all
+    # otherwise, and what does not fit into it rounded.
+    rows = engine.read_parquet(locations, hive_partitioning=False, union_by_name=True)
     asked, day = wanted.asked, duckdb.ColumnExpression(wanted.table.day)
     conditions = []
     if asked.first_day is not None:
@@ -95,7 +97,8 @@ def _read(engine: Any, duckdb: Any, locations: list[str], names: tuple[str, ...]
     if asked.last_day is not None:
         conditions.append(day <= duckdb.ConstantExpression(asked.last_day))
     if asked.accounts is not None:
-        conditions.append(one_of(duckdb.ColumnExpression("account_id"), asked.accounts or [""]))
+        account = duckdb.ColumnExpression("account_id")
+        conditions.append(one_of(account, asked.accounts) if asked.accounts else duckdb.ConstantExpression(False))
     if asked.symbols is not None:
         key = duckdb.CoalesceOperator(
             duckdb.ColumnExpression("std_symbol"), duckdb.ColumnExpression("symbol"), duckdb.ConstantExpression("")
