@@ -17,6 +17,7 @@ from dpm_assets.partitions import assets as partition_assets
 from dpm_assets.partitions import checks as partition_checks
 from dpm_assets.partitions import schedules as partition_schedules
 from dpm_assets.partitions.cold import assets as cold_assets
+from dpm_assets.pool_waits import sleep_between_looks
 from dpm_assets.refresh import assets as refresh_assets
 from dpm_assets.refresh import checks as refresh_checks
 from dpm_assets.refresh import jobs as refresh_jobs
@@ -32,6 +33,8 @@ DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=49), warn_win
 HOURLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(minutes=75))
 FRESHNESS = {"schema": DAILY, "partitions": DAILY, "monitor": DAILY, "rollups": HOURLY, "views": HOURLY}
 ON_DEMAND = {dg.AssetKey("benchmark_report")}
+
+sleep_between_looks()
 
 
 def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:

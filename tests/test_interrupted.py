@@ -1,5 +1,9 @@
 """Runs that a service left behind when it was killed together with everything it had started."""
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime, timezone
@@ -9,6 +13,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
+from dpm_assets.calendar import add_months, month_of, today
 from dpm_assets.service import interrupted
 from dpm_assets.service.interrupted import end_interrupted_runs
 
@@ -65,3 +70,17 @@ def test_before_a_code_server_starts_only_runs_that_were_its_processes_are_ended
     monkeypatch.setattr(dg.DagsterInstance, "get", lambda: nullcontext(instance))
     interrupted.main()
     assert status(instance, run.run_id) is left
+
+
+def test_the_set_up_begins_no_earlier_than_the_first_month(monitored: str, tmp_path: Path) -> None:
+    """The sample's first month lies a year back, whatever the first month of the warehouse."""
+    year_ago, lately, now = (f"{add_months(month_of(today()), back):%Y-%m}" for back in (-12, -2, 0))
+    done = subprocess.run(
+        [sys.executable, "-m", "dpm_assets.service.bootstrap", year_ago, now, str(time.time())],
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path), "DPM_DATABASE_URL": monitored,
+             "DPM_FIRST_MONTH": lately},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -313,3 +313,20 @@ def test_a_file_in_complete_closes_the_positions_of_all_accounts_that_it_lacks(
     write_rows(folder(landing, "open_trades", "complete") / "two.csv", [first | {"current_price": "1.2"}])
     tick_and_run(instance)
     assert value(db, "select string_agg(account_id, ',') from raw_trades_open") == "A1"
+
+
+@pytest.mark.parametrize(("feed", "partition"), [("trades", "2025-03-01"), ("accounts", None)])
+def test_what_was_loaded_beside_a_refused_file_is_reported(
+    landing: Path, db: Database, instance: dg.DagsterInstance, feed: str, partition: str | None
+) -> None:
+    (folder(landing, feed) / "bad.csv").write_text("colour,size\nred,1\n")
+    if feed == "trades":
+        write(landing / feed / "good.csv", trade("T1"))
+    else:
+        write_rows(landing / feed / "good.csv", ROWS[feed])
+    [asset] = [asset for asset in FEED_ASSETS if asset.key == dg.AssetKey(FEEDS[feed].table)]
+    result = dg.materialize(
+        [asset], partition_key=partition, instance=instance, resources={"warehouse": Warehouse()}, raise_on_error=False
+    )
+    assert not result.success and (landing / feed / "done" / "good.csv").exists()
+    assert events(instance, FEEDS[feed].table)[partition]["rows_inserted"] >= 1

@@ -39,7 +39,10 @@ def feed_asset(feed: Feed) -> dg.AssetsDefinition:
     )
     def raw_table(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
         loaded = load_waiting(context.log, warehouse.db, [feed.name])
-        if feed.partitions:
+        if loaded.errors or loaded.failed:  # a run that fails marks nothing by itself
+            for event in materializations(warehouse.db, loaded):
+                context.log_event(event)
+        elif feed.partitions:
             asked_for = context.partition_keys
             for key, rows in row_counts(warehouse.db, feed, asked_for).items():
                 context.add_asset_metadata({"dagster/partition_row_count": rows}, partition_key=key)

@@ -14,6 +14,7 @@ from dpm_assets.definitions import defs
 from dpm_assets.months import range_tags
 from dpm_assets.partitions.schedules import starts_to_keep
 from dpm_assets.service.interrupted import end_interrupted_runs
+from dpm_assets.settings import settings
 
 
 def set_up(first: date, last: date, since: datetime) -> None:
@@ -22,7 +23,7 @@ def set_up(first: date, last: date, since: datetime) -> None:
         end_interrupted_runs(instance, since)
         defs.resolve_job_def("check_schema").execute_in_process(instance=instance)
         # The service may have been down for months: what it missed is made now, not with the next night's repair.
-        first = min(first, *starts_to_keep("raw_trades_closed"))
+        first = max(min(first, *starts_to_keep("raw_trades_closed")), settings().first_month)
         defs.resolve_job_def("create_partitions").execute_in_process(instance=instance, tags=range_tags(first, last))
         for year in range(first.year, last.year + 1):
             defs.resolve_job_def("create_metrics_partitions").execute_in_process(

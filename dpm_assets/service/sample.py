@@ -43,6 +43,9 @@ def place_sample(db: Database, say: Say) -> list[str]:
         if _holds_trades(db):
             say("the warehouse holds trades already: no sample is loaded")
             return []
+        if first_month() < settings().first_month:
+            say(f"the sample begins with {first_month():%Y-%m}, before DPM_FIRST_MONTH: none is loaded")
+            return []
         _write(written, say)
     names = [file.name for feed in FEEDS for file in sorted((written / feed).glob("*.csv"))]
     marker.write_text(json.dumps({"trades": TRADES, "months": MONTHS}), encoding="utf-8")
