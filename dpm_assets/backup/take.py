@@ -39,6 +39,8 @@ def back_up(target: Path, say: Say, *, jobs: int, copy_cold: bool = False) -> tu
     target = target.absolute()
     with _partial(target) as folder:
         there = [source for source in sources() if source.folder == WAREHOUSE or exists(source)]
+        if len(there) < 2:
+            say("dagster: its database is not there (DPM_DAGSTER_URL names another place), and so not in the backup")
         programs = {source.folder: _programs(source) for source in there}
         with connect(there[0].url) as conn:
             roles, memberships = read_roles(conn), read_memberships(conn)
