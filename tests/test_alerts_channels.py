@@ -240,3 +240,27 @@ def test_the_test_command_says_of_each_channel_what_became_of_it(alerting: Alert
     configure(mail_to=None, smtp_host=None)
     assert dpm(alerting.db.url, "alerts", "test").returncode == 0
     assert alerting.rows("select from alert_incidents") == []
+
+
+def test_a_token_that_no_header_may_hold_is_never_said_and_keeps_no_other_channel_back(alerting: Alerting) -> None:
+    """As a file with a line's end makes it."""
+    with mailbox() as box:
+        configure(
+            webhook_token=f"{SECRET}\n", mail_to="ops@example.com", smtp_host="127.0.0.1", smtp_port=box.port,
+            smtp_security="none",
+        )  # fmt: skip
+        tried = dpm(alerting.db.url, "alerts", "test")
+    assert tried.returncode == 1 and SECRET not in tried.stdout + tried.stderr
+    assert "holds characters that no request may have" in tried.stdout
+    assert len(box.got) == 1
+
+
+def test_a_mail_password_that_cannot_be_sent_is_said_in_a_sentence(alerting: Alerting) -> None:
+    with mailbox(password="pässword".encode()) as box:
+        configure(
+            mail_to="ops@example.com", smtp_host="127.0.0.1", smtp_port=box.port, smtp_security="none",
+            smtp_user="dpm", smtp_password="pässword",
+        )  # fmt: skip
+        tried = dpm(alerting.db.url, "alerts", "test")
+    assert tried.returncode == 1 and "mail: the test message was not delivered" in tried.stdout
+    assert "pässword" not in tried.stdout + tried.stderr

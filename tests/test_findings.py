@@ -1,5 +1,6 @@
 """Whatever can go wrong with a partition is found, with a remedy that mends it."""
 
+import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -261,3 +262,11 @@ def failed_checks() -> dict[tuple[str, str], object]:
         for e in result.get_asset_check_evaluations()
         if not e.passed
     }
+
+
+def test_what_the_doctor_runs_is_no_part_of_its_json(conn: Connection, database_url: str) -> None:
+    conn.execute(f"alter table {OLD_LEAF} disable trigger log_update".encode())
+    planned = dpm(database_url, "doctor", "--repair", "--dry-run", "--json")
+    assert planned.returncode == 1 and len(json.loads(planned.stdout)) > 0 and "repair_triggers" in planned.stderr
+    mended = dpm(database_url, "doctor", "--repair", "--json")
+    assert mended.returncode == 0 and json.loads(mended.stdout) == [] and "running: select" in mended.stderr

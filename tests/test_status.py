@@ -337,3 +337,15 @@ def test_the_look_of_a_login_that_may_nothing_is_unknown(url: str, server: Embed
     finally:
         with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
             admin.execute("drop role stranger")
+
+
+def test_a_login_that_may_only_read_is_told_the_same(url: str, conn: Connection) -> None:
+    conn.execute("drop role if exists only_reads")
+    conn.execute("create role only_reads login in role dpm_reader password 'only-reads'")
+    try:
+        shown = dpm(re.sub("//.*@", "//only_reads:only-reads@", url), "status", "--json")
+    finally:
+        conn.execute("drop role only_reads")
+    answer = json.loads(shown.stdout)
+    assert answer["unread"] == {} and answer["schema_state"] == "current"
+    assert shown.returncode == 0

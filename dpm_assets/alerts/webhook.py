@@ -108,6 +108,8 @@ class Webhook:
             raise _Refused("the URL holds characters that no URL may have") from None
         except http.client.HTTPException:
             raise _TryAgain("the receiver did not answer as a web server does") from None
+        except ValueError:  # its text quotes the header
+            raise _Refused("the URL or the token holds characters that no request may have") from None
 
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
         headers = {

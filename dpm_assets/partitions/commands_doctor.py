@@ -23,12 +23,13 @@ def doctor(
     """Check partitions, triggers, indexes and owners; print each finding with its remedy; exit code 1 when there is one."""
     with Database(warehouse_url(), application_name="dpm doctor") as db:
         found = findings(db, settings().months_ahead)
+        beside = Terminal(stderr=as_json, soft_wrap=True)  # what is done meanwhile is no part of the JSON
         if mend and dry_run:
             for statement in remedies(found):
-                typer.echo(f"{statement};")
+                typer.echo(f"{statement};", err=as_json)
         elif mend:
-            for failure in repair(db, found, lambda statement: console.print(f"running: {statement}")):
-                console.print(f"failed: {failure}")
+            for failure in repair(db, found, lambda statement: beside.print(f"running: {statement}")):
+                beside.print(f"failed: {failure}")
             found = findings(db, settings().months_ahead)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in found]))

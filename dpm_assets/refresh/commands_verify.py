@@ -23,7 +23,9 @@ def verify(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
 ) -> None:
-    """Recompute rollups and views from the raw trades and print what differs (20 of each, the rest counted); exit code 1 if anything does."""
+    """Recompute rollups and views from the raw trades and print what differs; exit code 1 when something does.
+
+    Of each rollup and view 20 differences are shown, the others counted."""
     wanted = [parse_month(month) for month in months] if months else None
     with Database(warehouse_url(), application_name="dpm verify") as db:
         result = run_verify(db, wanted, cold=cold)

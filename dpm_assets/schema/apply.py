@@ -82,6 +82,18 @@ def apply_schema(url: str) -> bool:
     return True
 
 
+# The table is made after the schema's grants were given.
+_LET_READ = f"""
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'dpm_reader') then
+        grant select on {SCHEMA}.alembic_version to dpm_reader, dpm_loader, dpm_refresher;
+    end if;
+end
+$$
+"""
+
+
 def stamp(url: str) -> None:
     """Note the newest revision as the one that the database has."""
     from alembic import command
@@ -93,6 +105,7 @@ def stamp(url: str) -> None:
         connection.commit()
         config.attributes["connection"] = connection
         command.stamp(config, "head")
+        connection.execute(text(_LET_READ))
         connection.commit()
 
 
