@@ -31,6 +31,7 @@ NOT_RUN = {
     "run by tests/test_bench_answers.py": 1,
     "makes an environment of its own": 1,
     "takes minutes": 1,
+    "takes as long as the run that is reported": 1,
     "run by tests/test_point_in_time.py": 5,
     "run by tests/test_upgrade.py": 1,
     "needs a container engine": 1,
