@@ -305,7 +305,6 @@ def test_a_leaf_that_begins_with_a_cold_month_is_seen_for_its_other_months(
     refreshed.execute(
         "alter table raw_trades_closed attach partition winter for values from ('2024-01-01') to ('2024-03-01')"
     )
-    assert engine.pending(db).months == [date(2024, 2, 1)]
     refreshed.execute("call refresh_warehouse()")
     assert value(db, "select trades from rollup_market_day where trade_date = '2024-02-09'") == 1
     refreshed.execute("update winter set profit = 8")

@@ -218,7 +218,7 @@ def test_ids_that_parquet_holds_as_floating_point_numbers_keep_their_digits(db: 
         ("12345678901", "1001"),
         ("7", "1001"),
     ]
-    assert [(reject.line, reject.reason.partition(":")[0]) for reject in result.rejects] == [
+    assert [(line, reason.partition(":")[0]) for line, reason in result.rejects] == [
         (3, "trade_id is missing"),
         (4, "trade_id is a floating-point number too large to be exact"),
     ]
