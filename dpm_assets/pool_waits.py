@@ -14,7 +14,7 @@ LOOKS_EVERY_SECONDS = 0.2
 
 def sleep_between_looks() -> None:
     """Have every run of this process sleep while it has no step to execute."""
-    ActiveExecution.sleep_til_ready = _sleep  # type: ignore[method-assign]
+    ActiveExecution.sleep_til_ready = _sleep  # type: ignore[assignment, method-assign]
 
 
 def _sleep(_: ActiveExecution) -> None:
