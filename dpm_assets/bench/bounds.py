@@ -96,11 +96,12 @@ BOUNDS = {
         " 4 %)."
     ),
     COLD: (
-        "Rollups stay when a month's trades go into a file, so that its numbers stay in every view: they are what is left, beside"
-        " the six months that are hot: with 81 million trades over 33 months 50 bytes of rollups, 50 of hot trades and 32 of"
-        " files (38 for each trade in one; 41 where months are small). Tried: zstd at level 15 (38 for 41, for nine times the"
-        " time); rollup months written whole with a dense key, integer counts, nets in one value (kept, -28 bytes in all). More history"
-        " makes the hot share smaller: by the same bytes, twice the months would come to about 40 %."
+        "Rollups stay when a month's trades go into a file, so that its numbers stay in every view: they are what is"
+        " left, beside the six months that are hot: with 81 million trades over 33 months 50 bytes of rollups, 50 of hot"
+        " trades and 32 of files (38 for each trade in one; 41 where months are small). Tried: zstd at level 15 (38 for"
+        " 41, for nine times the time); rollup months written whole with a dense key, integer counts, nets in one value"
+        " (kept, -28 bytes in all). More history makes the hot share smaller: by the same bytes, twice the months would"
+        " come to about 40 %."
     ),
     REFRESH: (
         "The profile stands under Refresh: aggregating the day's trades once, writing each row that changes once, and"
