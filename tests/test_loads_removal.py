@@ -139,7 +139,7 @@ def test_an_undo_does_not_open_what_a_later_snapshot_lacks_too(opened: Database,
     with pytest.raises(
         UndoRefused,
         match=rf"Batch {second.batch_id} stays: what it removed may be gone by batch {third.batch_id} too \(.*three\.csv, .*\), "
-        rf"a later file of the same accounts that lacks it\. Undo batch {third.batch_id} first",
+        rf"a later file that may hold the same accounts and lacks it\. Undo batch {third.batch_id} first",
     ):
         undo_load(opened, second.batch_id)
     assert positions(opened) == [("A1", "T2", 5.0), ("A2", "T3", 1.0)]
@@ -152,7 +152,7 @@ def test_an_undo_does_not_bring_back_what_a_later_full_export_lacks_too(db: Data
     load_file(db, write(tmp_path / "one.csv", trade("T1"), trade("T2")))
     second = load_file(db, write(tmp_path / "two.csv", trade("T1")), replace_days=True)
     load_file(db, write(tmp_path / "three.csv", trade("T1", profit="5")), replace_days=True)
-    with pytest.raises(UndoRefused, match="a later file of the same account-days that lacks it"):
+    with pytest.raises(UndoRefused, match="a later file that may hold the same account-days and lacks it"):
         undo_load(db, second.batch_id)
     assert [trade_id for trade_id, _ in trades(db)] == ["T1"]
 
@@ -164,3 +164,17 @@ def test_an_undo_brings_back_what_a_later_file_of_another_account_does_not_speak
     load_file(opened, write(tmp_path / "three.csv", position("T3", "A2", pnl="6"), header=POSITION), "open_trades")
     undo_load(opened, second.batch_id)
     assert positions(opened) == [("A1", "T1", 1.0), ("A1", "T2", 1.0), ("A2", "T3", 6.0)]
+
+
+def test_an_undo_brings_back_a_trade_though_a_later_full_export_repeats_another_month(
+    db: Database, tmp_path: Path
+) -> None:
+    april = trade("T3", "2025-04-07"), trade("T4", "2025-04-08")
+    load_file(db, write(tmp_path / "one.csv", trade("T1"), trade("T2"), *april))
+    second = load_file(db, write(tmp_path / "march.csv", trade("T1")), replace_days=True)
+    later = load_file(
+        db, write(tmp_path / "april.csv", april[0], trade("T4", "2025-04-08", profit="5")), replace_days=True
+    )
+    assert (second.rows_removed, later.rows_duplicate) == (1, 1)
+    undo_load(db, second.batch_id)
+    assert [trade_id for trade_id, _ in trades(db)] == ["T1", "T2", "T3", "T4"]

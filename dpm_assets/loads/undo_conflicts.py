@@ -21,7 +21,13 @@ _TOUCHED_SINCE = """
 with touched as (
     select c.batch_id, c.key
     from prop_trading_model.load_corrections as c
-    where c.batch_id <> %(batch)s and c.kind <> 'superseded' and (c.before ->> 'load_batch_id')::bigint = %(batch)s
+    where c.batch_id = any (array(
+            select o.batch_id
+            from prop_trading_model.load_batches as o
+            join prop_trading_model.load_batches as a on a.batch_id = %(batch)s
+            where o.feed = a.feed and o.status = 'loaded' and o.batch_id <> a.batch_id and o.finished_at > a.started_at
+        ))
+        and c.kind <> 'superseded' and (c.before ->> 'load_batch_id')::bigint = %(batch)s
     union all
     select r.load_batch_id, c.key
     from prop_trading_model.load_corrections as c
@@ -39,7 +45,7 @@ limit 1
 """
 
 # A later file that says by what it lacks what is gone covers what this batch removed rows of. Of rows that it merely repeated
-# nothing is stored: any row of what is covered may be its.
+# nothing is stored: any row of what is covered may be its, unless all that it has written is of other months.
 _LACKED_SINCE = """
 select b.batch_id, b.file, b.finished_at
 from prop_trading_model.load_batches as b
@@ -51,7 +57,9 @@ where b.feed = %(feed)s and b.status = 'loaded' and b.finished_at > a.finished_a
         where c.batch_id = %(batch)s and c.kind = 'removed' and (
             'complete' = any (b.options)
             or exists (
-                select from {table} as r where {same_cover} and (r.load_batch_id = b.batch_id or b.rows_duplicate > 0)
+                select from {table} as r where {same_cover} and (
+                    r.load_batch_id = b.batch_id or (b.rows_duplicate > 0 and {may_be_its})
+                )
             )
         )
     )
@@ -84,6 +92,11 @@ def _check_not_lacked_since(conn: psycopg.Connection[Any], batch_id: int, feed: 
         table=sql.Identifier(SCHEMA, feed.table),
         says_what_is_gone=sql.SQL("true" if feed.complete else "'replace days' = any (b.options)"),
         same_cover=_as_removed(feed, feed.covers),
+        may_be_its=sql.SQL("(b.months = '{{}}' or date_trunc('month', r.{}::timestamp)::date = any (b.months))").format(
+            sql.Identifier(feed.dated_by)
+        )
+        if feed.dated_by
+        else sql.SQL("true"),
     )
     row = conn.execute(statement, {"batch": batch_id, "feed": feed.name}).fetchone()
     if row:
@@ -91,7 +104,7 @@ def _check_not_lacked_since(conn: psycopg.Connection[Any], batch_id: int, feed: 
         what = "accounts" if feed.complete else "account-days"
         raise UndoRefused(
             f"Batch {batch_id} stays: what it removed may be gone by batch {later} too ({file}, {finished_at:%Y-%m-%d %H:%M} "
-            f"UTC), a later file of the same {what} that lacks it. Undo batch {later} first, and load its file "
+            f"UTC), a later file that may hold the same {what} and lacks it. Undo batch {later} first, and load its file "
             "again afterwards."
         )
 
