@@ -21,7 +21,7 @@ NO_ID = (
 )
 REASONS = {
     "account_summary": NO_DATE,
-    "overview_100_accounts": f"{NO_DATE}. A single run is the first, mostly from the disk",
+    "overview_100_accounts": f"{NO_DATE}. A single run is the first, with whatever was in memory then",
     "account_without_date": NO_DATE,
     "account_newest": "it names no date, so every month is looked into, back to the first",
     "account_week": PLANNED,
