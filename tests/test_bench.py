@@ -181,6 +181,14 @@ def test_a_system_that_was_measured_on_another_day_is_said_to_be(measured: Measu
     assert "Measured later: production 2099-01-02 on another processor, " in markdown(found, [])
 
 
+def test_a_system_that_was_measured_with_other_settings_is_said_to_be(measured: Measured) -> None:
+    first = measured.found.stages["machine"]
+    assert "was measured with" not in markdown(measured.found, [])
+    another = {**first, "settings": {**first["settings"], "jit": "on", "max_wal_size": "1MB"}}
+    found = replace(measured.found, stages={**measured.found.stages, "machine.production": another})
+    assert " Production was measured with jit = on, which was not set so before." in markdown(found, [])
+
+
 def test_an_unfinished_run_is_reported_as_such_once_all_systems_were_asked(measured: Measured, tmp_path: Path) -> None:
     part = tmp_path / "part"
     shutil.copytree(measured.folder / "results", part / "results")

@@ -13,9 +13,9 @@ from dpm_assets.server.tuning import machine_cores, machine_memory
 _SAID = (
     "shared_buffers", "huge_pages", "huge_pages_status", "effective_cache_size", "work_mem", "maintenance_work_mem",
     "max_wal_size", "checkpoint_timeout", "max_parallel_workers_per_gather", "max_parallel_maintenance_workers",
-    "max_worker_processes", "random_page_cost", "effective_io_concurrency", "wal_compression", "jit", "autovacuum", "fsync",
-    "synchronous_commit", "full_page_writes", "data_checksums", "max_connections", "track_io_timing", "io_method",
-    "shared_preload_libraries",
+    "max_worker_processes", "random_page_cost", "effective_io_concurrency", "wal_compression", "jit", "constraint_exclusion",
+    "autovacuum", "fsync", "synchronous_commit", "full_page_writes", "data_checksums", "max_connections", "track_io_timing",
+    "io_method", "shared_preload_libraries",
 )  # fmt: skip
 
 

@@ -88,7 +88,21 @@ def _what(results: Results) -> str:
         " with better indexes; v2 `sql/archive/v2_balanced/schema.sql`, monthly partitions and materialized views straight"
         " over the trades; production `sql/schema.sql`. Production's rows went in through its loader, the others' by `COPY`."
         f"{unmade}\n\nSettings of the server at the beginning (`max_wal_size` follows the free disk): {settings}."
+        f"{_other_settings(results)}"
     )
+
+
+def _other_settings(results: Results) -> str:
+    """Of systems that were measured with other settings than the first, after the run was begun with an older version."""
+    first = results.stages["machine"]["settings"]
+    said = ""
+    for name, system in BY_NAME.items():
+        settings = results.stages.get(f"machine.{name}", {}).get("settings", {})
+        if other := [
+            f"{key} = {value}" for key, value in settings.items() if key != "max_wal_size" and first.get(key) != value
+        ]:
+            said += f" {system.title.capitalize()} was measured with {', '.join(other)}, which was not set so before."
+    return said
 
 
 def _again(results: Results) -> str:

@@ -15,7 +15,7 @@ from dpm_assets.errors import DpmError
 ASKED = ("one_day", "thirty_days_by_day", "one_month")
 """Queries of a month read the same rows as one_month, so each would take as long."""
 
-_OF_DATES = """
+OF_DATES = """
 select n.nspname, c.relname from pg_index i
 join pg_class c on c.oid = i.indexrelid
 join pg_namespace n on n.oid = c.relnamespace
@@ -37,7 +37,7 @@ def ask_without_index(
     for query in (query for query in questions().queries if query.name in ASKED):
         cell = Cell(system, "raw", for_psycopg(query.forms["raw"]), conn, earlier["parameters"])
         with conn.transaction(force_rollback=True):
-            for name in conn.execute(_OF_DATES).fetchall():
+            for name in conn.execute(OF_DATES).fetchall():
                 conn.execute(sql.SQL("drop index {}").format(sql.Identifier(*name)))
             keep_plan(query.name, explaining.explain(conn, query.forms["raw"], cell.parameters, execute=False))
             rows = cell.ask_first(seconds)

@@ -65,6 +65,12 @@ def doubles(values: pa.Array) -> Doubles:
     return np.where(present(values), read, np.nan) if values.null_count else read
 
 
+def octets(values: pa.StringArray) -> npt.NDArray[np.uint8]:
+    """All bytes of the values, one after the other, maybe with those of their neighbours: one look at them all is cheaper than
+    one at each value."""
+    return np.frombuffer(values.buffers()[2] or b"", np.uint8)
+
+
 def without(values: pa.StringArray, these: Mask) -> pa.StringArray:
     """The values, null where `these` says so."""
     return pc.if_else(booleans(these), NO_TEXT, values) if these.any() else values

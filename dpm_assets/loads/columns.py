@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dpm_assets.loads.arrays import Mask, doubles, mask, strings, without
+from dpm_assets.loads.arrays import Mask, doubles, mask, octets, strings, without
 from dpm_assets.loads.feeds.types import LARGEST_WHOLE, Day, Flag, Text, Whole
 
 MISSING = ("", "NULL", "null", "Null", "\\N", "None", "N/A")
@@ -52,7 +52,10 @@ def quoted(value: str) -> str:
 
 def trimmed(values: pa.StringArray) -> pa.StringArray:
     """Without blanks around the values; what only was blanks is missing."""
-    values = pc.utf8_trim_whitespace(values)
+    if (
+        octets(values) - np.uint8(_FIRST_LETTER) > _LAST_LETTER - _FIRST_LETTER
+    ).any():  # below the first it wraps around
+        values = pc.utf8_trim_whitespace(values)
     shortest = pc.min(pc.binary_length(values)).as_py()
     return values if shortest != 0 else without(values, mask(pc.equal(pc.binary_length(values), _ZERO)))
 
@@ -63,6 +66,7 @@ def without_missing(values: pa.StringArray) -> pa.StringArray:
     return without(values, mask(pc.is_in(values, value_set=_MISSING))) if short.any() else values
 
 
+_FIRST_LETTER, _LAST_LETTER = 0x21, 0x7E
 _MISSING = strings(MISSING)
 _LONGEST_MISSING = pc.max(pc.binary_length(_MISSING))
 _ZERO = pc.binary_length(strings([""]))[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dpm_assets.loads.arrays import text
+from dpm_assets.loads.arrays import octets, text
 
 _TAB, _NOTHING, _LINE_BREAK = text("\t"), text(""), text("\n")
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
@@ -26,13 +26,13 @@ def copy_lines(rows: pa.RecordBatch, names: Sequence[str], instead_of_null: Mapp
     return pc.binary_join_element_wise(*columns, _TAB, null_handling="replace", null_replacement="\\N")
 
 
-def with_last(lines: pa.StringArray, last: pa.StringArray | pa.StringScalar) -> bytes:
+def with_last(lines: pa.StringArray, last: pa.StringArray | pa.StringScalar) -> memoryview:
     """The lines with a last value each, ended, as one piece of text."""
-    ended = pc.binary_join_element_wise(pc.binary_join_element_wise(lines, last, _TAB), _LINE_BREAK, _NOTHING)
-    _, offsets, text_of_lines = ended.buffers()
-    ends = np.frombuffer(offsets, np.int32)[ended.offset : ended.offset + len(ended) + 1]
-    piece: bytes = text_of_lines.slice(int(ends[0]), int(ends[-1] - ends[0])).to_pybytes()
-    return piece
+    ended = pc.binary_join_element_wise(last, _LINE_BREAK, _NOTHING)  # first, for the lines are long
+    whole = pc.binary_join_element_wise(lines, ended, _TAB)
+    _, offsets, text_of_lines = whole.buffers()
+    ends = np.frombuffer(offsets, np.int32)[whole.offset : whole.offset + len(whole) + 1]
+    return memoryview(text_of_lines.slice(int(ends[0]), int(ends[-1] - ends[0])))
 
 
 def _escaped(values: pa.StringArray) -> pa.StringArray:
@@ -44,8 +44,6 @@ def _escaped(values: pa.StringArray) -> pa.StringArray:
 
 
 def _plain(values: pa.StringArray) -> bool:
-    """Whether nothing in the text could need an escape: one look at all bytes is cheaper than four at each value."""
-    if not (text_of_values := values.buffers()[2]):
-        return True
-    taken = np.frombuffer(text_of_values, np.uint8)
+    """Whether nothing in the text could need an escape."""
+    taken = octets(values)
     return not ((taken < ord(" ")) | (taken == ord("\\"))).any()

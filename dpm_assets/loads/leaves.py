@@ -40,7 +40,8 @@ class MonthTargets:
         self._feed = feed
         self._batch_id = batch_id
         self._targets: dict[date, sql.Composable] = {}
-        self._bare: list[date] = []
+        self.bare: list[date] = []
+        """Months that hold nothing but what is copied here, also when they are attached."""
 
     def of(self, month: date) -> sql.Composable:
         """The month's leaf, held until the transaction ends; the parent where the leaf is somebody else's and not as ours
@@ -52,7 +53,7 @@ class MonthTargets:
     def attach(self) -> None:
         """Make leaves of the bare tables, when all rows are there. Raises Overtaken when somebody has made one in between,
         UniqueViolation when the file holds a key twice."""
-        for month in sorted(self._bare):
+        for month in sorted(self.bare):
             query = "select prop_trading_model.attach_bare_month(%s::date, %s)"
             if self._conn.execute(query, [month, self._batch_id]).fetchone() != (True,):
                 raise Overtaken
@@ -63,7 +64,7 @@ class MonthTargets:
         if bare:
             if not self._turn.is_first(month):
                 raise OutOfTurn
-            self._bare.append(month)
+            self.bare.append(month)
         return bare
 
     def _leaf(self, month: date) -> sql.Composable | None:

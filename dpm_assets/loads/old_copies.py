@@ -1,8 +1,9 @@
 """The old copies of trades whose rows a load has copied straight into the table: the same trade at another date.
 
-Found by one join of the load's rows with the keys of the table, whatever their number, when all rows are there.
+Looked for when all rows are there, and joined only where some may be.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -10,9 +11,14 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from dpm_assets.calendar import add_months
 from dpm_assets.database import SCHEMA
 from dpm_assets.loads.direct import DirectCopy
 from dpm_assets.loads.merging import Overtaken
+from dpm_assets.loads.suspects import LARGEST, hash_of, suspects
+
+_FEW = 10_000
+"""Suspects that are named to the join; with more it takes all."""
 
 
 class Contradicted(Exception):
@@ -47,10 +53,7 @@ def remove_old_copies(
         "last_day": max(direct.days),
         "days": correction_days,
     }
-    # Taking the rows that are not yet committed for few, the planner would look them up one by one.
-    conn.execute("set local enable_nestloop = off")
-    found = conn.execute(_statement(_FIND, everywhere=correction_days is None), parameters).rowcount
-    conn.execute("set local enable_nestloop to default")
+    found = _find(conn, direct, correction_days is None, parameters)
     if not found:
         return Moved()
     conn.execute("analyze pg_temp.load_old_copies")
@@ -64,16 +67,50 @@ def remove_old_copies(
     return Moved(rows, set(months))
 
 
+def _find(conn: psycopg.Connection[Any], direct: DirectCopy, everywhere: bool, parameters: dict[str, Any]) -> int:
+    """Name the old copies in pg_temp.load_old_copies; returns how many there are, without the table when there are none.
+    Raises Contradicted when the load itself holds a trade at two dates."""
+    narrowed: sql.Composable = sql.SQL("")
+    if direct.rows <= LARGEST:
+        others = _statement(_OTHERS, everywhere, elsewhere=_elsewhere(direct.targets.bare))
+        found = suspects(conn, _statement(_OWN), others, parameters)
+        if found.repeated:
+            raise Contradicted
+        if not len(found.hashes):
+            return 0
+        if len(found.hashes) <= _FEW:
+            narrowed = sql.SQL("and {} = any(%(suspects)s) and {} = any(%(suspects)s)").format(
+                hash_of("n"), hash_of("r")
+            )
+            parameters = {**parameters, "suspects": found.hashes.tolist()}
+    # Taking the rows that are not yet committed for few, the planner would look them up one by one.
+    conn.execute("set local enable_nestloop = off")
+    copies = conn.execute(_statement(_FIND, everywhere, narrowed=narrowed), parameters).rowcount
+    conn.execute("set local enable_nestloop to default")
+    return copies
+
+
+def _elsewhere(months: Iterable[date]) -> sql.Composable:
+    """That r is in none of the months, which hold nothing but the load's own rows; so that they are not read."""
+    return sql.SQL("").join(
+        sql.SQL(" and (r.trade_date < {} or r.trade_date >= {})").format(
+            sql.Literal(month), sql.Literal(add_months(month, 1))
+        )
+        for month in months
+    )
+
+
 def _statement(text: str, everywhere: bool = False, **more: sql.Composable) -> sql.Composed:
-    near = sql.SQL(
-        "r.trade_date between %(first_day)s::date - %(days)s::integer and %(last_day)s::date + %(days)s::integer "
-        "and (r.load_batch_id = %(batch_id)s"  # a later row of the file, however far away
+    within = "r.trade_date between %(first_day)s::date - %(days)s::integer and %(last_day)s::date + %(days)s::integer"
+    near = (
+        "(r.load_batch_id = %(batch_id)s"  # a later row of the file, however far away
         " or r.trade_date between n.trade_date - %(days)s::integer and n.trade_date + %(days)s::integer)"
     )
     return sql.SQL(text).format(
         table=sql.Identifier(SCHEMA, "raw_trades_closed"),
         corrections=sql.Identifier(SCHEMA, "load_corrections"),
-        near=sql.SQL("true") if everywhere else near,
+        within=sql.SQL("true" if everywhere else within),
+        near=sql.SQL("true" if everywhere else near),
         **more,
     )
 
@@ -106,15 +143,22 @@ def _is_its_own(name: str, stands_for_it: str) -> sql.Composed:
     return sql.SQL("r.{} is distinct from r.{}").format(sql.Identifier(name), sql.Identifier(stands_for_it))
 
 
+_OWN = """
+from {table} as n
+where n.load_batch_id = %(batch_id)s and n.id > %(first_id)s
+    and n.trade_date between %(first_day)s and %(last_day)s
+"""
+_OTHERS = "from {table} as r where r.load_batch_id is distinct from %(batch_id)s and {within} {elsewhere}"
 # `create table as` may use parallel workers, `insert ... select` may not.
 _FIND = """
 create temporary table load_old_copies on commit drop as
 select distinct r.account_id, r.trade_id, r.trade_date as old_date
 from {table} as n
 join {table} as r
-    on r.account_id = n.account_id and r.trade_id = n.trade_id and r.trade_date <> n.trade_date and {near}
+    on r.account_id = n.account_id and r.trade_id = n.trade_id and r.trade_date <> n.trade_date and {within} and {near}
 where n.load_batch_id = %(batch_id)s and n.id > %(first_id)s
     and n.trade_date between %(first_day)s and %(last_day)s
+    {narrowed}
 """
 _JUDGE = """
 select coalesce(bool_or(r.load_batch_id is not distinct from %(batch_id)s or {holds_more}), false),

@@ -32,6 +32,9 @@ class Cancelled(Exception):
 class Turn:
     """The turn of a file that is loaded alone, which is always there."""
 
+    among_others = False
+    """Whether other files are loaded at the same time."""
+
     def has_come(self) -> bool:
         return True
 
@@ -109,6 +112,8 @@ class Turns:
 
 class TurnInLine(Turn):
     """The turn of one file among several."""
+
+    among_others = True
 
     def __init__(self, turns: Turns, place: int) -> None:
         self._turns = turns
