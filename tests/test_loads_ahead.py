@@ -185,7 +185,7 @@ def test_a_load_that_waits_for_an_archive_ends_with_the_loads(db: Database, tmp_
 
 def test_a_connection_that_is_given_back_is_not_cancelled_with_the_loads(db: Database, tmp_path: Path) -> None:
     """Whoever gets it from the pool next has nothing to do with them."""
-    turns = Turns()
+    turns = Turns(jobs=2)
     (tmp_path / "none.csv").write_text("")
     for path in (write(tmp_path / "one.csv", trade("T1")), tmp_path / "none.csv"):
         with suppress(FileRefused):

@@ -52,18 +52,26 @@ BOUNDS = {
         " with the trades."
     ),
     RAW: (
-        "Of queries that answer below a millisecond half is planning, which partitions need at each execution (0.2 to 0.3 ms)."
-        " Generic plans (`plan_cache_mode = force_generic_plan`) take an account's week from 0.55 to 0.36 ms; they are the"
-        " session's to choose. With 81 million trades a month by symbol is above too, with the original's plan and as many pages;"
-        " v1, whose rows are the original's, takes as long for it. A year is a single first run in both, so what was in memory"
-        " decides: how much came from the disk in these runs was not measured (of the pages of the plan's own run, after it, 74 %"
-        " were not in the shared buffers, 44 % in the original)."
+        "Side by side what remains is planning: with months of 2.5 million trades and 45 partitions, taking turns, the"
+        " features of an account's day take 0.12 to 0.15 ms to plan and 0.08 to 0.10 to run, in the original 0.11 to 0.12 and"
+        " 0.10 to 0.12; a month by symbol 1.29 s for 1.37. With 81 million the systems come one after the other, here hours"
+        " apart, and the machine is not always as fast: counting a month took, by the same plan, 0.64 and 1.22 s here in two"
+        " such runs of one day. Tried: no look at the checks of partitions (kept: half of the planning, 0.12 to 0.15 ms for"
+        " 0.25 to 0.36), plans that are made once (`plan_cache_mode = force_generic_plan`: an account's week 0.16 ms for 0.25,"
+        " but 14 to 25 ms the first time; the session's to choose), the partition named (0.12 ms, as in the original, but the"
+        " program has to know it), fewer partitions (8 for 45: 0.25 ms for 0.49 at the client, before the checks were left"
+        " out), no parallel plans (within the spread). A year is a single first run in both, so what was in memory decides."
+        " `bench/dated_raw.py` measures them."
     ),
     RAW_WITHOUT_INDEX: (
-        "Without its index the original reads every trade to find those of the dates; here only their months are read. What is"
-        " left is what both do then: of 30 days by day, sorting the trades by day and account to count the accounts of each"
-        " day, which the original with its index spends as long on (see Queries). Through the view the same question takes what"
-        " the first target says."
+        "Without its index the original reads every trade to find those of the dates; here only their months are read. What"
+        " is left is what both do then: of 30 days by day, sorting the trades by day and account to count the accounts of each"
+        " day, on which the original with its index spends as long (see Queries). Tried with 2.5 million trades in the 30"
+        " days, medians of three rounds (the original 7.7 s without its index at 10 million trades, 5.3 with it): 4.4 s as it"
+        " is; 4.2 with a work_mem of 256 MB, 3.5 with 1 GB; 3.5 with the accounts sorted day by day, 3.4 with 256 MB too; four"
+        " workers 3.8, one process 3.9; compiled 4.0; hashed by day and account first, by another text, 3.3. No run of any"
+        " took less than 2.9 s: reading takes 1 s of it, adding up more than another. Through the view the same question takes"
+        " what the first target says. `bench/dated_raw.py` measures them."
     ),
     POINTS: (
         "Of two cores both are busy, in part with pgbench itself (the table shows with how much). With 8 connections, 7 million"
@@ -74,11 +82,17 @@ BOUNDS = {
         " thread of pgbench for two (a third less)."
     ),
     HISTORY: (
-        "Processor time, of which a month of 568,000 trades takes 8.6 s: `COPY` 3.9 (a bare `COPY` by psql of the same rows"
-        " without checks 3.0 to 3.3), reading, judging and sorting 2.8, looking for the same trades at other dates 1.2, key and"
-        " attachment 0.75; two cores cannot do more than 130,000 a second of it. Tried: several files at a time (`dpm load"
-        " --jobs`: 96,000 to 104,000 instead of 84,000 to 94,000), no log (an unlogged table: 2.6 s for 3.0), no checks (no"
-        " difference), packed columns (2.5 s for 3.0)."
+        "Processor time: while the run loaded its last 54 million trades both cores were busy to 98 % (a sample of 90 s), 69"
+        " % with PostgreSQL and 27 % with the loader, 18.4 microseconds of a core for each trade. The statements of all 81"
+        " million, each sharing the cores with another: `COPY` 968 s, index and attachment 235, looking for the same trades at"
+        " other dates 138; beside them the loader took 5.5 microseconds a trade to unpack, read, judge and sort. A bare `COPY`"
+        " by psql of the same rows without checks takes 5.3 to 5.8. Kept, alternating with the version before them in one run,"
+        " three months of 2.5 million, two rounds: 108,500 for 89,400 trades/s and 15.4 microseconds for 18.8, by old copies"
+        " looked for through a filter of hashes and no join (3.6 s for 12.7 of such a month), less work at each value (9.1 s"
+        " of a core for 11.8), one core for an index and not two (4.4 s of a core for 5.3); and several files at a time (`dpm"
+        " load --jobs`: 96,000 to 104,000 instead of 84,000 to 94,000). Tried: three files at a time on two cores (97,000 and"
+        " 109,000 for 105,000 and 107,000), other allocators in the loader (within the spread), no log (an unlogged table: 2.6"
+        " s for 3.0 of 568,000 trades), no checks (no difference), packed columns (2.5 s for 3.0)."
     ),
     EXISTING: (
         "One file is one transaction on one connection, so one core copies, and keeps the key and the change log row by row: the"

@@ -68,7 +68,7 @@ def remove_old_copies(
 
 
 def _find(conn: psycopg.Connection[Any], direct: DirectCopy, everywhere: bool, parameters: dict[str, Any]) -> int:
-    """Name the old copies in pg_temp.load_old_copies; returns how many there are, without the table when there are none.
+    """Name the old copies in pg_temp.load_old_copies; returns how many there are. When there are none it may not be there.
     Raises Contradicted when the load itself holds a trade at two dates."""
     narrowed: sql.Composable = sql.SQL("")
     if direct.rows <= LARGEST:
@@ -148,7 +148,14 @@ from {table} as n
 where n.load_batch_id = %(batch_id)s and n.id > %(first_id)s
     and n.trade_date between %(first_day)s and %(last_day)s
 """
-_OTHERS = "from {table} as r where r.load_batch_id is distinct from %(batch_id)s and {within} {elsewhere}"
+# All but those: a row from another warehouse, or from before a recovery, may bear the same number.
+_OTHERS = """
+from {table} as r
+where {within} {elsewhere} and (
+    r.load_batch_id is distinct from %(batch_id)s or r.id <= %(first_id)s
+    or r.trade_date not between %(first_day)s and %(last_day)s
+)
+"""
 # `create table as` may use parallel workers, `insert ... select` may not.
 _FIND = """
 create temporary table load_old_copies on commit drop as

@@ -75,7 +75,7 @@ def _ahead(
         turn.end()  # after an error that is not the file's the turn of the next does not come
         return outcome
 
-    turns, waiting = Turns(), _Files(files)
+    turns, waiting = Turns(jobs), _Files(files)
     under_way: deque[tuple[File, Future[Outcome]]] = deque()
     with ThreadPoolExecutor(jobs, thread_name_prefix="load") as pool:
         try:

@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 
+from dpm_assets.server.tuning import machine_cores
+
 LOOKS_EVERY_SECONDS = 0.1
 """How often a file that waits for its turn looks whether somebody waits for it."""
 SPEAKS_EVERY_SECONDS = 30.0
@@ -32,8 +34,8 @@ class Cancelled(Exception):
 class Turn:
     """The turn of a file that is loaded alone, which is always there."""
 
-    among_others = False
-    """Whether other files are loaded at the same time."""
+    takes_all_cores = False
+    """Whether the files that are loaded at the same time have work for every core."""
 
     def has_come(self) -> bool:
         return True
@@ -71,7 +73,8 @@ class Turn:
 class Turns:
     """The turns of files that are loaded at the same time, in the order in which they are asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: int) -> None:
+        self.take_all_cores = jobs >= machine_cores()
         self.changed = threading.Condition()
         self.cancelled = False
         self.places = 0
@@ -113,12 +116,14 @@ class Turns:
 class TurnInLine(Turn):
     """The turn of one file among several."""
 
-    among_others = True
-
     def __init__(self, turns: Turns, place: int) -> None:
         self._turns = turns
         self._place = place
         self._taken: set[Hashable] = set()
+
+    @property
+    def takes_all_cores(self) -> bool:  # type: ignore[override]
+        return self._turns.take_all_cores
 
     @property
     def is_numbered(self) -> bool:
