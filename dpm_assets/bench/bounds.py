@@ -97,9 +97,10 @@ BOUNDS = {
     EXISTING: (
         "One file is one transaction on one connection, so one core copies, and keeps the key and the change log row by row: the"
         " statements stand below the rates. Tried: rows sorted by key in pieces of 50,000 (kept: a page of the key is touched"
-        " once), `COPY` into the partition instead of its table (kept), a merge out of a stage (takes half as long again)."
-        " With 81 million trades a bare `COPY` into the original takes as long as all of this (21.6 and 21.8 s), and here 8 s are"
-        " the search for older copies of the trades in the months near."
+        " once), pieces of 200,000 (13.8 s for 13.5 of a million), `COPY` into the partition instead of its table (kept), a merge"
+        " out of a stage (takes half as long again), older copies looked for through a filter of hashes and no join (kept: 3.4 s"
+        " for 8.3 in the run before). Of the 17.9 s in this run 13.7 are the `COPY`, which alone would be 73,000 a second; a bare"
+        " `COPY` into the original takes 21.6."
     ),
     HOT: (
         "A trade takes as much as in the original (its batch is 8 bytes more, packed columns 9 less), its one key 50 bytes for"
@@ -124,6 +125,6 @@ BOUNDS = {
         " the difference: PostgreSQL's own work, most of it for the account summary, of which half the rows change with a day."
         " Tried: partial aggregation by workers (their merging costs what it saves), 2 to 16 pieces, a column that is always"
         " NULL so that the search for duplicates is skipped (kept), windows moved by differences (kept), the newest snapshot"
-        " of each account kept (kept)."
+        " of each account kept (kept). In two runs of 81 million trades on one day the same statements took 4.2 and 5.9 s."
     ),
 }
