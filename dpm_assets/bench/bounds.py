@@ -60,8 +60,8 @@ BOUNDS = {
         " 0.25 to 0.36), plans that are made once (`plan_cache_mode = force_generic_plan`: an account's week 0.16 ms for 0.25,"
         " but 14 to 25 ms the first time; the session's to choose), the partition named (0.12 ms, as in the original, but the"
         " program has to know it), fewer partitions (8 for 45: 0.25 ms for 0.49 at the client, before the checks were left"
-        " out), no parallel plans (within the spread). A year is a single first run in both, so what was in memory decides."
-        " `bench/dated_raw.py` measures them."
+        " out), no parallel plans (within the spread). A year is a single first run in both; how much of it came from the disk"
+        " was not measured. `bench/dated_raw.py` measures them."
     ),
     RAW_WITHOUT_INDEX: (
         "Without its index the original reads every trade to find those of the dates; here only their months are read. What"
