@@ -17,7 +17,7 @@ from psycopg import sql
 Hashes = npt.NDArray[np.int64]
 
 LARGEST = 5_000_000
-"""Keys that a filter is made of: for each it takes 25 to 35 bytes of memory. A load of more has to be joined."""
+"""Keys that a filter is made of: for each it takes 25 to 40 bytes of memory. A load of more has to be joined."""
 _BITS_A_KEY = 12
 _AT_ONCE = 100_000  # ids, whose hashes come in one value, or are worked on
 _NETWORK_ORDER = np.dtype(">i8")
