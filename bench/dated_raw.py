@@ -2,12 +2,13 @@
 
     python bench/dated_raw.py [--trades 10000000] [--rounds 3]
 
-The sample goes into the original (in the order of dates, with its indexes) and into the warehouse, which also gets 37 months
-without trades, on a server of its own; four months of it, so that 10,000,000 trades are months of 2.5 million.
+The sample goes into the original (in the order of dates, with its indexes) and into the warehouse, on a server of its own; four
+months of it, so that 10,000,000 trades are months of 2.5 million. Medians of the rounds, in which the systems take turns.
 
 "short": queries of an account, prepared and asked 200 times: milliseconds at the server for one planning and one execution, and
-how often a plan was made. PostgreSQL makes the first five anew and then one for all, where that promises to be as good.
-"thirty_days": seconds of the last 30 days by day in each way that was tried, the answers compared; medians of the rounds.
+how often a plan was made. PostgreSQL makes the first five anew and then one for all, where that promises to be as good. First in
+a warehouse of these months, then in one with 37 months more that hold no trades.
+"long": seconds of a month by symbol, and of the last 30 days by day in each way that was tried, the answers compared.
 """
 
 import argparse
@@ -20,14 +21,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from psycopg import sql
 from warehouses import scratch_server
 
 from dpm_assets.bench import filling
 from dpm_assets.bench.agreement import answer, difference
 from dpm_assets.bench.queries import find_parameters, for_psycopg, questions
 from dpm_assets.bench.systems import BY_NAME, Connection, connected, make
-from dpm_assets.bench.without_index import OF_DATES
+from dpm_assets.bench.without_index import without_dates
 from dpm_assets.calendar import parse_month
 from dpm_assets.database import Database
 from dpm_assets.samples import write_sample
@@ -91,8 +91,6 @@ def fill(server: EmbeddedServer, sample: Path) -> None:
         with connected(server, system) as conn, Database(server.url(system.database), application_name="bench") as db:
             filling.take_snapshots(conn, db, system, sample)
             filling.take_trades(conn, db, system, files, bulk=True)
-            if system.is_production:
-                conn.execute(EMPTY_MONTHS)
             conn.execute("create extension if not exists pg_stat_statements")
             conn.execute("vacuum (analyze)")
 
@@ -134,6 +132,21 @@ def short(server: EmbeddedServer, given: Any, rounds: int) -> dict[str, Any]:
     return found
 
 
+def add_empty_months(server: EmbeddedServer) -> None:
+    with connected(server, BY_NAME["production"]) as conn:
+        conn.execute(EMPTY_MONTHS)
+
+
+def month_by_symbol(server: EmbeddedServer, given: Any, rounds: int) -> dict[str, Any]:
+    asked, taken = statement("symbols_of_month"), defaultdict(list)
+    with connected(server, BY_NAME["baseline"]) as original, connected(server, BY_NAME["production"]) as conn:
+        expected = answer(original.execute(asked, given).fetchall())
+        for _ in range(rounds):
+            taken["original"].append(timed(original, asked, given, expected))
+            taken["as it is"].append(timed(conn, asked, given, expected))
+    return {system: round(statistics.median(seconds), 2) for system, seconds in taken.items()}
+
+
 def thirty_days(server: EmbeddedServer, given: Any, rounds: int) -> dict[str, Any]:
     asked, taken = statement("thirty_days_by_day"), defaultdict(list)
     with connected(server, BY_NAME["baseline"]) as original:
@@ -146,13 +159,14 @@ def thirty_days(server: EmbeddedServer, given: Any, rounds: int) -> dict[str, An
                         conn.execute(f"set {setting}".encode())
                     text = BY_ACCOUNT_FIRST if way.startswith("hashed") else asked
                     taken[way].append(timed(conn, text, given, expected))
-        with original.transaction(force_rollback=True):
-            for name in original.execute(OF_DATES).fetchall():
-                original.execute(sql.SQL("drop index {}").format(sql.Identifier(*name)))
+        with without_dates(original):
             taken["original without its index of dates"] = [
                 timed(original, asked, given, expected) for _ in range(rounds)
             ]
-    return {way: round(statistics.median(seconds), 2) for way, seconds in taken.items()}
+    return {
+        way: {"median": round(statistics.median(seconds), 2), "least": round(min(seconds), 2)}
+        for way, seconds in taken.items()
+    }
 
 
 def timed(conn: Connection, asked: bytes, given: Any, expected: Any) -> float:
@@ -174,7 +188,13 @@ def main() -> None:
         fill(server, sample)
         with connected(server, BY_NAME["baseline"]) as conn:
             given = find_parameters(conn, ("raw",), None)
-        found = {"short": short(server, given, asked.rounds), "thirty_days": thirty_days(server, given, asked.rounds)}
+        found = {"short, few partitions": short(server, given, asked.rounds)}
+        add_empty_months(server)
+        found["short"] = short(server, given, asked.rounds)
+        found["long"] = {
+            "month by symbol": month_by_symbol(server, given, asked.rounds),
+            "thirty days by day": thirty_days(server, given, asked.rounds),
+        }
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 

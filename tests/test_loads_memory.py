@@ -1,4 +1,5 @@
-"""A loader's memory does not grow with its file, and it does not drag in what a load has no use for.
+"""A loader's memory does not grow with its file, but for some bytes a trade while old copies are looked for, and it does not
+drag in what a load has no use for.
 
 None of it depends on the version of PostgreSQL.
 """

@@ -12,7 +12,8 @@ import pytest
 
 from dpm_assets.database import Database
 from dpm_assets.errors import DpmError
-from dpm_assets.loads import chunks, load
+from dpm_assets.loads import chunks, load, turns
+from dpm_assets.loads.leaves import MonthTargets
 from dpm_assets.loads.result import LoadResult
 from dpm_assets.loads.several import Outcome, load_files
 from dpm_assets.loads.turns import TurnInLine
@@ -151,6 +152,24 @@ def test_the_files_of_one_new_month_all_go_straight_into_it(
     files = [many(tmp_path / f"{n}.csv", 3_000, first=n * 3_000) for n in (1, 2, 3)]
     results = loaded(db, files, jobs=3)
     assert [(r.rows_inserted, r.path_taken) for r in results] == [(3_000, "direct")] * 3  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("jobs", "cores", "by_one"), [(2, 2, True), (2, 3, False), (1, 1, False)])
+def test_an_index_is_built_by_one_core_where_the_files_loaded_together_take_all(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, jobs: int, cores: int, by_one: bool
+) -> None:
+    monkeypatch.setattr(turns, "machine_cores", lambda: cores)
+    monkeypatch.setattr(chunks, "FIRST_ROWS", 1)
+    attach, seen = MonthTargets.attach, []
+
+    def noting(targets: MonthTargets) -> None:
+        seen.extend(targets._conn.execute("show max_parallel_maintenance_workers").fetchall())
+        attach(targets)
+
+    monkeypatch.setattr(MonthTargets, "attach", noting)
+    loaded(db, [many(tmp_path / "3.csv", 300), many(tmp_path / "4.csv", 300, "2025-04-01")], jobs=jobs)
+    assert len(seen) == 2
+    assert [workers == ("0",) for workers in seen] == [by_one, by_one]
 
 
 def test_trades_that_move_at_the_same_time_keep_the_columns_that_their_files_lack(

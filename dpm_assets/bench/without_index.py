@@ -1,5 +1,7 @@
 """The original as it is where nobody made an index with dates: what a day, 30 days and a month take then."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg import sql
@@ -15,13 +17,22 @@ from dpm_assets.errors import DpmError
 ASKED = ("one_day", "thirty_days_by_day", "one_month")
 """Queries of a month read the same rows as one_month, so each would take as long."""
 
-OF_DATES = """
+_OF_DATES = """
 select n.nspname, c.relname from pg_index i
 join pg_class c on c.oid = i.indexrelid
 join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
 where i.indrelid = 'prop_trading_model.raw_trades_closed'::regclass and a.attname = 'trade_date'
 """
+
+
+@contextmanager
+def without_dates(conn: Connection) -> Iterator[None]:
+    """The trades without the indexes that hold trade_date, in a transaction that is rolled back."""
+    with conn.transaction(force_rollback=True):
+        for name in conn.execute(_OF_DATES).fetchall():
+            conn.execute(sql.SQL("drop index {}").format(sql.Identifier(*name)))
+        yield
 
 
 def ask_without_index(
@@ -36,9 +47,7 @@ def ask_without_index(
     system, found = BY_NAME["baseline"], {}
     for query in (query for query in questions().queries if query.name in ASKED):
         cell = Cell(system, "raw", for_psycopg(query.forms["raw"]), conn, earlier["parameters"])
-        with conn.transaction(force_rollback=True):
-            for name in conn.execute(OF_DATES).fetchall():
-                conn.execute(sql.SQL("drop index {}").format(sql.Identifier(*name)))
+        with without_dates(conn):
             keep_plan(query.name, explaining.explain(conn, query.forms["raw"], cell.parameters, execute=False))
             rows = cell.ask_first(seconds)
             if rows is None:

@@ -52,9 +52,8 @@ def quoted(value: str) -> str:
 
 def trimmed(values: pa.StringArray) -> pa.StringArray:
     """Without blanks around the values; what only was blanks is missing."""
-    if (
-        octets(values) - np.uint8(_FIRST_LETTER) > _LAST_LETTER - _FIRST_LETTER
-    ).any():  # below the first it wraps around
+    taken = octets(values)
+    if ((taken <= ord(" ")) | (taken >= _NOT_ASCII)).any():  # looking for blanks in each value takes far longer
         values = pc.utf8_trim_whitespace(values)
     shortest = pc.min(pc.binary_length(values)).as_py()
     return values if shortest != 0 else without(values, mask(pc.equal(pc.binary_length(values), _ZERO)))
@@ -66,7 +65,7 @@ def without_missing(values: pa.StringArray) -> pa.StringArray:
     return without(values, mask(pc.is_in(values, value_set=_MISSING))) if short.any() else values
 
 
-_FIRST_LETTER, _LAST_LETTER = 0x21, 0x7E
+_NOT_ASCII = 0x80
 _MISSING = strings(MISSING)
 _LONGEST_MISSING = pc.max(pc.binary_length(_MISSING))
 _ZERO = pc.binary_length(strings([""]))[0]

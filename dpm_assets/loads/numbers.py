@@ -12,7 +12,7 @@ from dpm_assets.loads.feeds.types import Number
 
 _PLAIN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$"
 _NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
-_LOWER = np.uint8(0x20)
+_LOWER_CASE = np.uint8(0x20)
 _LONG = 40
 _ROUNDING = Context(prec=80, rounding=ROUND_HALF_UP)
 
@@ -66,7 +66,7 @@ def _rounded(
     if (pc.max(pc.binary_length(values)).as_py() or 0) > _LONG:
         delicate |= there & ~too_large & (np.nan_to_num(doubles(pc.binary_length(values))) > _LONG)
     zero = there & (size == 0)
-    if zero.any() and (octets(values) | _LOWER == ord("e")).any():
+    if zero.any() and (octets(values) | _LOWER_CASE == ord("e")).any():
         delicate |= zero & mask(pc.match_substring(values, "e", ignore_case=True))
     rows = np.flatnonzero(delicate)
     if not len(rows):

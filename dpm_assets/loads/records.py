@@ -30,7 +30,7 @@ def line_ends(data: bytes) -> Offsets:
 
 def count_lines(data: bytes) -> int:
     """How many line breaks there are; a CR at the very end counts."""
-    breaks = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LF))  # bytes.count takes ten times as long
+    breaks = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LF))  # bytes.count takes five times as long
     return breaks + (data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else 0)
 
 

@@ -117,13 +117,10 @@ class TurnInLine(Turn):
     """The turn of one file among several."""
 
     def __init__(self, turns: Turns, place: int) -> None:
+        self.takes_all_cores = turns.take_all_cores
         self._turns = turns
         self._place = place
         self._taken: set[Hashable] = set()
-
-    @property
-    def takes_all_cores(self) -> bool:  # type: ignore[override]
-        return self._turns.take_all_cores
 
     @property
     def is_numbered(self) -> bool:
